@@ -1,0 +1,45 @@
+# Makes a program of each snippet in README.md, so that what it shows compiles and does what it claims.
+#
+# A ```cpp block is a whole program. The line before it names it: <!-- snippet: NAME -->
+# The test readme.NAME runs it. A block without a name is an error: nobody would notice it rot.
+function(chime_readme_tests readme)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${readme})
+  set(dir ${CMAKE_CURRENT_BINARY_DIR}/readme)
+  file(READ ${readme} text)
+  string(PREPEND text "\n")
+
+  # Only string(FIND) and string(SUBSTRING) below: C++ is full of what CMake's lists trip over.
+  set(names)
+  while(text MATCHES "\n *(```|~~~)+ *(cpp|c\\+\\+|cc|cxx|C\\+\\+)[^\n]*\n")
+    set(fence "${CMAKE_MATCH_0}")
+    string(FIND "${text}" "${fence}" start)
+    string(SUBSTRING "${text}" 0 ${start} before)
+    string(LENGTH "${fence}" length)
+    math(EXPR start "${start} + ${length}")
+    string(SUBSTRING "${text}" ${start} -1 text)
+    string(FIND "${text}" "\n```" end)
+    if(NOT fence STREQUAL "\n```cpp\n" OR end EQUAL -1)
+      message(FATAL_ERROR "${readme}: a block of C++ must stand between ```cpp and ```:${fence}")
+    endif()
+    string(SUBSTRING "${text}" 0 ${end} code)
+    string(SUBSTRING "${text}" ${end} -1 text)
+    if(NOT before MATCHES "\n<!-- snippet: ([a-z0-9_]+) -->$")
+      message(FATAL_ERROR "${readme}: no <!-- snippet: NAME --> in the line before this block:\n${code}")
+    endif()
+    set(name ${CMAKE_MATCH_1})
+    if(name IN_LIST names)
+      message(FATAL_ERROR "${readme}: two snippets are named ${name}")
+    endif()
+    list(APPEND names ${name})
+
+    file(WRITE ${dir}/${name}.new "${code}\n")
+    file(COPY_FILE ${dir}/${name}.new ${dir}/${name}.cpp ONLY_IF_DIFFERENT)
+    add_executable(chime_readme_${name} ${dir}/${name}.cpp)
+    target_link_libraries(chime_readme_${name} PRIVATE chime_private)
+    chime_add_test(readme.${name} chime_readme_${name} readme 60)
+  endwhile()
+
+  if(text MATCHES "<!-- snippet:" OR NOT names)
+    message(FATAL_ERROR "${readme}: a snippet is named but no ```cpp block follows, or there are none at all")
+  endif()
+endfunction()

@@ -1,0 +1,69 @@
+// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see LICENSE).
+#define DOCTEST_CONFIG_IMPLEMENT
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#if defined(BOOST_ASIO_HAS_IO_URING)
+#include <liburing.h>
+#endif
+
+namespace {
+
+constexpr int skipped = 77;  // ctest shows this exit status as "Skipped"
+
+// doctest calls a run without a single test case a success. That would hide a misspelt filter as well as
+// a file that nobody compiles.
+class nothing_ran : public doctest::IReporter {
+ public:
+  explicit nothing_ran(const doctest::ContextOptions&) {}
+
+  static inline bool yes = true;
+
+  void test_run_end(const doctest::TestRunStats& run) override {
+    yes = run.numTestCasesPassingFilters == 0;
+  }
+
+  void report_query(const doctest::QueryData&) override {}
+  void test_run_start() override {}
+  void test_case_start(const doctest::TestCaseData&) override {}
+  void test_case_reenter(const doctest::TestCaseData&) override {}
+  void test_case_end(const doctest::CurrentTestCaseStats&) override {}
+  void test_case_exception(const doctest::TestCaseException&) override {}
+  void subcase_start(const doctest::SubcaseSignature&) override {}
+  void subcase_end() override {}
+  void log_assert(const doctest::AssertData&) override {}
+  void log_message(const doctest::MessageData&) override {}
+  void test_case_skipped(const doctest::TestCaseData&) override {}
+};
+
+// A sandbox may refuse io_uring; then Asio could not even construct its context.
+bool io_uring_refused() {
+#if defined(BOOST_ASIO_HAS_IO_URING)
+  io_uring ring;
+  if (const int error = ::io_uring_queue_init(2, &ring, 0); error < 0) {
+    std::printf("SKIPPED: this system refuses io_uring: %s\n", std::strerror(-error));
+    return true;
+  }
+  ::io_uring_queue_exit(&ring);
+#endif
+  return false;
+}
+
+}  // namespace
+
+REGISTER_LISTENER("nothing_ran", 1, nothing_ran);
+
+int main(int argc, char** argv) {
+  if (io_uring_refused()) return skipped;
+  doctest::Context context(argc, argv);
+  const int result = context.run();
+  if (context.shouldExit()) return result;  // it only printed its help or a list
+  if (nothing_ran::yes) {
+    std::puts("no test ran");
+    return EXIT_FAILURE;
+  }
+  return result;
+}
