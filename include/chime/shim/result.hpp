@@ -1,0 +1,33 @@
+// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see
+// LICENSE).
+#pragma once
+
+#include <boost/system/result.hpp>
+
+#include <cerrno>
+#include <type_traits>
+#include <utility>
+
+namespace chime::shim {
+
+/// What a system call answers: its output, or errno in the system category.
+template <class T>
+using result = boost::system::result<T>;
+
+/// errno, as an error_code.
+[[nodiscard]] inline boost::system::error_code last_error() noexcept {
+  return {errno, boost::system::system_category()};
+}
+
+/// Turns the kernel's "-1 and errno" into a result that holds `output` otherwise.
+template <class T>
+[[nodiscard]] result<std::remove_cvref_t<T>> answer(long status, T&& output) {
+  if (status == -1) return last_error();
+  return std::forward<T>(output);
+}
+[[nodiscard]] inline result<void> answer(long status) {
+  if (status == -1) return last_error();
+  return {};
+}
+
+}  // namespace chime::shim
