@@ -1,7 +1,7 @@
 # Each folder under include/chime/ is a room, and includes only what stands above it (the design's table
 # of rooms). What each room may include is said here, once: headers.cmake proves it with the compiler,
 # check_text.cmake by reading.
-set(CHIME_BASE rules duration clock setting error expiry version)
+set(CHIME_BASE rules duration clock_kind clock setting error expiry version)
 
 # chime_room(OUT HEADER): the room of a header named as in #include <chime/...>.
 function(chime_room out header)

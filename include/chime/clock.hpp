@@ -22,6 +22,7 @@
 ///
 /// Thread safety: every function may be called from any thread.
 
+#include <chime/clock_kind.hpp>
 #include <chime/duration.hpp>
 
 #include <chrono>
@@ -34,29 +35,6 @@
 #endif
 
 namespace chime {
-
-/// Names a clock as a value; `Clock::kind` of the types below.
-enum class clock_kind : std::uint8_t {
-  realtime,
-  monotonic,
-  boottime,
-  realtime_alarm,
-  boottime_alarm,
-  tai,
-  process_cpu,
-  thread_cpu,
-};
-
-/// Whether somebody can set the clock, so that it steps.
-[[nodiscard]] constexpr bool can_be_set(clock_kind kind) noexcept {
-  return kind == clock_kind::realtime || kind == clock_kind::realtime_alarm ||
-         kind == clock_kind::tai;
-}
-
-/// Whether the clock counts CPU time: it stands still while nobody runs.
-[[nodiscard]] constexpr bool counts_cpu(clock_kind kind) noexcept {
-  return kind == clock_kind::process_cpu || kind == clock_kind::thread_cpu;
-}
 
 #if defined(__linux__)
 namespace clock_detail {
@@ -74,7 +52,7 @@ inline int gettime(clockid_t id, kernel_timespec& now) noexcept {
 #if defined(SYS_clock_gettime64)
   if constexpr (!libc_is_time64) return static_cast<int>(::syscall(SYS_clock_gettime64, id, &now));
 #endif
-  ::timespec t;
+  ::timespec t{};
   const int result = ::clock_gettime(id, &t);
   now = {t.tv_sec, t.tv_nsec};
   return result;
@@ -94,18 +72,11 @@ constexpr clockid_t id_of(clock_kind kind) noexcept {
   return -1;
 }
 
-/// An alarm clock cannot be read where there is no RTC; it shows the time of the clock it wakes
-/// for.
-constexpr clock_kind readable(clock_kind kind) noexcept {
-  if (kind == clock_kind::realtime_alarm) return clock_kind::realtime;
-  if (kind == clock_kind::boottime_alarm) return clock_kind::boottime;
-  return kind;
-}
-
 /// The time now. Reading one of these clocks does not fail on a kernel that chime supports.
 inline nanoseconds now(clock_kind kind) noexcept {
   kernel_timespec t{};
-  gettime(id_of(readable(kind)), t);
+  // An alarm clock itself cannot be read where there is no RTC.
+  gettime(id_of(without_alarm(kind)), t);
   return nanoseconds{t.tv_sec * 1'000'000'000 + t.tv_nsec};
 }
 

@@ -126,4 +126,20 @@ constexpr bool is_valid(nanoseconds value, nanoseconds interval) noexcept {
   return value >= nanoseconds::zero() && interval >= nanoseconds::zero();
 }
 
+/// What getitimer says of a time left: whole microseconds, the rest dropped (I2).
+constexpr nanoseconds whole_micros(nanoseconds left) noexcept {
+  return std::chrono::floor<std::chrono::microseconds>(left);
+}
+
+/// What alarm says of it: seconds rounded to nearest, halves up, never 0 while any time is left
+/// (I8). More than an unsigned holds wraps, as it does in the kernel.
+constexpr unsigned alarm_seconds(nanoseconds left) noexcept {
+  using std::chrono::seconds;
+  const seconds whole = std::chrono::floor<seconds>(left);
+  const nanoseconds fraction = left - whole;
+  const bool rounds_up = whole == seconds::zero() ? fraction > nanoseconds::zero()
+                                                  : fraction >= std::chrono::milliseconds{500};
+  return static_cast<unsigned>(whole.count() + (rounds_up ? 1 : 0));
+}
+
 }  // namespace chime::rules

@@ -2,6 +2,7 @@
 // LICENSE).
 #pragma once
 
+#include <chime/clock_kind.hpp>
 #include <chime/duration.hpp>
 
 #include <chrono>
@@ -14,9 +15,6 @@ enum class on_clock_set : unsigned char {
   cancel,  ///< as follow, and the next wait fails with error::clock_was_set() (CANCEL_ON_SET)
 };
 inline constexpr on_clock_set cancel_on_clock_set = on_clock_set::cancel;
-
-/// Whether a value counts from now or from the clock's epoch.
-enum class reference : unsigned char { relative, absolute };
 
 /// How a timer is set: the time of its first expiry and the interval at which it goes on.
 ///

@@ -23,11 +23,10 @@ namespace chime::detail {
 ///                                      ^ scheduled
 template <class Clock>
 class schedule {
-  // A relative timer on REALTIME does not follow that clock's steps: the kernel keeps it on
-  // MONOTONIC (hrtimer_setup() in kernel/time/hrtimer.c). On every other clock, TAI and
-  // REALTIME_ALARM too, it is kept on that clock.
-  using relative_clock =
-      std::conditional_t<Clock::kind == clock_kind::realtime, monotonic_clock, Clock>;
+  // Where a relative deadline lies on another clock than the timer's, that is MONOTONIC.
+  static constexpr bool detaches =
+      kept_on(Clock::kind, reference::relative) != without_alarm(Clock::kind);
+  using relative_clock = std::conditional_t<detaches, monotonic_clock, Clock>;
 
  public:
   /// Nothing is scheduled.
@@ -40,7 +39,7 @@ class schedule {
                   ? made.value
                   : rules::deadline_after(relative_clock::now().time_since_epoch(), made.value)},
         interval_{made.interval},
-        is_detached_{!made.is_absolute() && !std::is_same_v<relative_clock, Clock>} {}
+        is_detached_{detaches && !made.is_absolute()} {}
 
   /// Whether the deadlines lie on another clock than the timer's.
   [[nodiscard]] bool is_detached() const noexcept { return is_detached_; }

@@ -94,7 +94,7 @@ enum class timerfd_set_flags : int {
 }
 
 /// ioctl TFD_IOC_SET_TICKS: sets the count and wakes readers. EINVAL: `expirations` is 0.
-/// ENOTTY: a kernel without CONFIG_CHECKPOINT_RESTORE.
+/// ENOTTY: a kernel without CONFIG_CHECKPOINT_RESTORE, and every 64-bit kernel for a 32-bit program.
 [[nodiscard]] inline result<void> timerfd_set_ticks(int fd, std::uint64_t expirations) noexcept {
   return answer(::ioctl(fd, TFD_IOC_SET_TICKS, &expirations));
 }
