@@ -29,14 +29,14 @@ template <class Executor>
   if constexpr (boost::asio::execution::is_executor<Executor>::value) {
     return boost::asio::prefer(executor, boost::asio::execution::outstanding_work.tracked);
   } else {
-    return boost::asio::make_work_guard(
-        executor);  // of the Networking TS, as io_context::strand is
+    // One of the Networking TS, such as io_context::strand.
+    return boost::asio::make_work_guard(executor);
   }
 }
 
 /// A wait that is not at the facility: it stands in line until its turn comes, and then becomes a
-/// wait_operation, or it fails. Either way it goes on by a post to its handler's executor. Lives in
-/// memory of its handler's allocator.
+/// wait_operation, or it fails. Either way it goes on by a post. Lives in memory of its handler's
+/// allocator.
 template <class Facility, class Handler>
 class queued_wait final : public waiter<Facility> {
   using any_executor = boost::asio::any_io_executor;
@@ -78,8 +78,14 @@ class queued_wait final : public waiter<Facility> {
     this->number = drawn;
   }
 
-  /// What runs on the handler's executor.
+  /// What runs on the handler's executor: posted to the timer's and dispatched from there, as
+  /// whatever Asio completes at once. (Posting to the handler's may start threads:
+  /// system_executor.)
   struct step {
+    using executor_type = queued_wait::executor_type;
+    [[nodiscard]] executor_type get_executor() const noexcept {
+      return boost::asio::get_associated_executor(self->handler_, self->io_work_);
+    }
     using allocator_type = boost::asio::associated_allocator_t<Handler>;
     [[nodiscard]] allocator_type get_allocator() const noexcept {
       return boost::asio::get_associated_allocator(self->handler_);
@@ -102,8 +108,8 @@ class queued_wait final : public waiter<Facility> {
   };
 
   void go_on(turn<Facility>&& mine, error_code ec) {
-    const auto executor = boost::asio::get_associated_executor(handler_, io_work_);
-    boost::asio::post(executor, step{owner{this}, std::move(mine), ec});
+    const auto io_executor = io_work_;
+    boost::asio::post(io_executor, step{owner{this}, std::move(mine), ec});
   }
 
   Handler handler_;
