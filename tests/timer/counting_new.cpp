@@ -1,0 +1,70 @@
+// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see
+// LICENSE).
+#include "counting_new.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+namespace {
+
+std::atomic<std::uint64_t> calls = 0;
+
+void* counted(std::size_t size) noexcept {
+  calls.fetch_add(1, std::memory_order_relaxed);
+  return std::malloc(size == 0 ? 1 : size);
+}
+
+void* counted(std::size_t size, std::align_val_t alignment) noexcept {
+  calls.fetch_add(1, std::memory_order_relaxed);
+  const auto unit = static_cast<std::size_t>(alignment);
+  return std::aligned_alloc(unit, (size + unit - 1) / unit * unit);
+}
+
+}  // namespace
+
+std::uint64_t calls_of_new() noexcept { return calls.load(std::memory_order_relaxed); }
+
+void* operator new(std::size_t size) {
+  if (void* const memory = counted(size)) return memory;
+  throw std::bad_alloc{};
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  if (void* const memory = counted(size, alignment)) return memory;
+  throw std::bad_alloc{};
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return counted(size, alignment);
+}
+void* operator new[](std::size_t size) { return ::operator new(size); }
+void* operator new[](std::size_t size, std::align_val_t alignment) {
+  return ::operator new(size, alignment);
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+TEST_CASE("allocations are counted") {
+  struct alignas(128) wide {
+    char bytes[128];
+  };
+  const auto before = calls_of_new();
+  auto* volatile one = new int;
+  delete one;
+  auto* volatile many = new int[3];
+  delete[] many;
+  auto* volatile aligned = new wide;
+  delete aligned;
+  (void)std::make_shared<int>(1);
+  CHECK(calls_of_new() - before == 4);
+}
