@@ -1,5 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see
-// LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 
 // A heartbeat every 10 ms that keeps its rhythm whatever its own work costs: now and then a beat
 // takes longer than the interval, the beats missed meanwhile are counted, and the next one is in

@@ -1,5 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see
-// LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 
 // Every kind of timer there is, side by side in one live table, while the program stalls once on
 // purpose: what expires meanwhile comes back as overruns, none lost and none shifted.

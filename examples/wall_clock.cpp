@@ -1,5 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see
-// LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 
 // Fires at full seconds of the wall clock, and notices when somebody sets that clock: what "the
 // next full second" is has changed then, so it reads the clock again and sets the timer anew. The

@@ -1,5 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see
-// LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 
 // A coroutine that waits N times for a 1 ms timerfd: chime's, or written by hand on Asio's
 // stream_descriptor. instructions.sh counts what each costs. Usage: periodic_wait

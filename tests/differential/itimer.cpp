@@ -1,5 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see
-// LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 //
 // The itimer models beside the kernel's: ITIMER_REAL and alarm in random operations, the CPU ones
 // in the scenarios that rules I3 and I5 name. Needs root (timer_list). Usage: itimer [seed]

@@ -1,4 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 // F15: what typed calls cannot say, said to the kernel itself.
 #include <chime/shim/timerfd.hpp>
 

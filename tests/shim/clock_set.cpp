@@ -1,4 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 // F10, F11: timers that ask to be told when their clock is set. The clock is set by one nanosecond here.
 //
 // Not here, for it takes real steps of the clock, or a suspend: C1's suspend, C2's steps, F13 and F14. They

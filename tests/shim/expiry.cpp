@@ -1,4 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 // E1-E9, C2: when timers expire, and how often. The kernel's timers do what chime/rules.hpp says.
 #include <chime/rules.hpp>
 #include <chime/shim/timerfd.hpp>

@@ -1,4 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 #pragma once
 
 /// \file
@@ -21,6 +22,7 @@ namespace support {
 
 /// What a tracking_executor has seen.
 struct executor_log {
+  std::atomic<int> posted = 0;     // functions that were to run
   std::atomic<int> ran = 0;        // functions that ran
   std::atomic<int> work = 0;       // outstanding work right now
   std::atomic<int> most_work = 0;  // the most there ever was at once
@@ -78,6 +80,7 @@ class tracking_executor {
 
   template <class Function>
   void execute(Function&& function) const {
+    ++log_->posted;
     const auto executor =
         boost::asio::require(context_->get_executor(), boost::asio::execution::blocking.never);
     executor.execute([log = log_, f = std::forward<Function>(function)]() mutable {

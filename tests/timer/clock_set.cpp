@@ -1,5 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see
-// LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 
 // What becomes of timers when somebody sets the clock. The clock is set for real, one nanosecond
 // forward and one back: the kernel calls each a discontinuity, and nobody else can tell.

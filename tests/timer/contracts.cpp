@@ -1,10 +1,11 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see
-// LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 
 // What Asio asks of an asynchronous operation: where the handler runs, when it runs, what work is
 // counted, and where its memory comes from and when it is given back.
 #include "counting_new.hpp"
 #include "support/asio.hpp"
+#include "support/on_its_way.hpp"
 #include "support/tracking.hpp"
 
 #include <chime/timerfd.hpp>
@@ -39,7 +40,7 @@ using outcome = support::outcome<monotonic_clock>;
 
 // The ways in which a wait comes to its end. Each is given a timer and a token for one wait, begins
 // the wait and lets it complete.
-enum class way { expires, in_line, cancelled, cancelled_in_line, woken_in_vain, closed, last };
+enum class way { expires, in_line, cancelled, cancelled_in_line, closed, last };
 
 template <class Timer, class Token>
 void complete_wait(way how, asio::io_context& context, Timer& t, Token&& token) {
@@ -71,14 +72,6 @@ void complete_wait(way how, asio::io_context& context, Timer& t, Token&& token) 
       begin_behind_another();
       context.poll();
       t.cancel();
-      break;
-    case way::woken_in_vain:
-      begin();
-      context.poll();
-      support::make_due(t);
-      t.disarm();
-      context.poll();
-      t.expires_after(1us);
       break;
     case way::closed:
       t.close();
@@ -289,6 +282,59 @@ TEST_CASE("nor does the memory of a wait in line") {
   CHECK(calls == 3);
   CHECK(after == before);
   CHECK(memory.outstanding == 0);
+}
+
+TEST_CASE("a wait that was woken in vain goes on on its executor, with its memory and its work") {
+  asio::io_context context;
+  executor_log io;
+  timer t{tracking_executor{context, io}};
+  memory_log memory;
+  support::on_its_way way;
+  int calls = 0;
+  t.async_wait(
+      way.bind(asio::bind_allocator(tracking_allocator<int>{memory}, [&](error_code ec, expiry) {
+        ++calls;
+        CHECK_FALSE(ec);
+        CHECK(memory.outstanding == 0);
+      })));
+  context.poll();
+  const int one_wait = memory.outstanding;
+  for (int i = 0; i < 3; ++i) {
+    way.make_ready(context, t);
+    t.disarm();
+    const auto before = calls_of_new();
+    way.arrive();
+    CHECK(calls_of_new() == before);
+    CHECK(calls == 0);
+    CHECK(memory.outstanding == one_wait);
+    CHECK(io.work >= 1);
+  }
+  t.expires_after(1us);
+  run_out(context);
+  way.arrive();
+  CHECK(calls == 1);
+  CHECK(memory.outstanding == 0);
+  CHECK(io.work == 0);
+}
+
+TEST_CASE(
+    "the context does not run out of work while a wait that was woken in vain is on its way back") {
+  asio::io_context context;
+  timer t{context};
+  outcome seen;
+  support::on_its_way way;
+  t.async_wait(way.bind(seen.handler()));
+  context.poll();
+  way.make_ready(context, t);
+  context.poll();
+  t.disarm();
+  way.arrive();
+  CHECK(seen.calls == 0);
+  CHECK_FALSE(context.stopped());
+  t.expires_after(1us);
+  run_out(context);
+  way.arrive();
+  CHECK(seen.calls == 1);
 }
 
 TEST_CASE("memory of waits that never complete is given back when the context goes") {

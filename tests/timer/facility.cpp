@@ -1,5 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see
-// LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 
 // basic_timer on a facility that is neither the kernel's nor has a descriptor, and that can be held
 // up at the very moment at which a wait begins.

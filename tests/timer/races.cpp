@@ -1,5 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see
-// LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 
 // Waits that complete on several threads beside calls on their timer. One thread at a time calls
 // the timer; the handlers run wherever they like. For ThreadSanitizer first, but what is counted

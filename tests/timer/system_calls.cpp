@@ -1,5 +1,5 @@
-// Copyright (c) 2026 the chime authors. Distributed under the Boost Software License 1.0 (see
-// LICENSE).
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 
 // What an expiration costs in system calls: no more than a hand-written loop of a stream_descriptor
 // and read(2). Counted by a tracer, as strace does.
