@@ -24,7 +24,7 @@ need() {
       program ccache ccache
       program clang-format-19 clang-format-19
       program valgrind valgrind
-      package clang-19 libclang-rt-19-dev libc++-19-dev libc++abi-19-dev
+      package clang-19 libclang-rt-19-dev libc++-19-dev libc++abi-19-dev libbenchmark-dev
       ;;
   esac
 

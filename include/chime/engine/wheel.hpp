@@ -1,0 +1,255 @@
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
+#pragma once
+
+/// \file
+/// The timer wheel: armed timers in the order of their deadlines.
+///
+/// A hierarchical radix wheel (Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987,
+/// scheme 7) with deadlines kept exactly. Read as a number of base 64, a deadline belongs to the
+/// level of the highest digit in which it differs from the wheel's base, and there to the slot of
+/// that digit:
+///
+///     level   a slot spans   the level reaches      level   a slot spans   the level reaches
+///       0         1 ns            64 ns               6        68.7 s          73.3 min
+///       1        64 ns           4.1 us               7       73.3 min         78.2 h
+///       2       4.1 us           262 us               8        78.2 h           208 d
+///       3       262 us          16.8 ms               9         208 d          36.6 a
+///       4      16.8 ms           1.07 s              10        36.6 a           585 a
+///       5       1.07 s           68.7 s
+///
+/// So all of a level is earlier than all of the levels above it, the slots of a level stand in the
+/// order of time, and two words of bits find the first one. When that slot comes due, the base
+/// moves to its earliest deadline: the nodes with exactly that deadline are ready, the others fall
+/// to lower levels.
+///
+///     base                          what is at or before it: ready_, by (deadline, order armed)
+///     --+-----+-----+-----+----------------+----------------+------> time
+///       | level 0   | level 1 ...          | level 2 ...
+///
+/// The base follows the deadlines that were due, so it is never ahead of the time last seen; when
+/// the clock is set back, so is the base.
+
+#include <chime/engine/wheel_node.hpp>
+#include <chime/engine/wheel_slots.hpp>
+#include <chime/rules.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <type_traits>
+
+namespace chime::engine {
+
+/// Armed timers in the exact order of (deadline, order armed): E1, E6.
+///
+/// No clock, no lock, no callback: time is an argument. Between any two calls every timer may be
+/// armed, re-armed or disarmed.
+///
+/// Arming, disarming and re-arming take constant time and allocate nothing, but for one table of
+/// about 96 kB when the wheel first outgrows its caches (`lanes_from`). Popping takes amortised
+/// constant time, as a node falls through a level at most once; a single pop may have to empty a
+/// slot first, however full. A timer that is put off stays in its slot until that comes up: only
+/// its node is written.
+class wheel {
+ public:
+  /// Past this many timers the slots get lanes (see wheel_slots), for good. Below it the nodes are
+  /// in the processor's caches, and one lane is the fastest. Measured with tests/bench/wheel.cpp.
+  static constexpr std::size_t default_lanes_from = 8'000;
+
+  constexpr explicit wheel(std::size_t lanes_from = default_lanes_from) noexcept
+      : lanes_from_{lanes_from} {}
+  wheel(const wheel&) = delete;
+  wheel& operator=(const wheel&) = delete;
+
+  /// Disarms every timer that is still armed.
+  constexpr ~wheel() {
+    clear();
+    delete wide_;
+  }
+
+  /// Arms a timer, or re-arms it, whatever its deadline; it then stands behind those armed earlier
+  /// with an equal one. A deadline in the past is due at once, `rules::never` never.
+  /// \pre if the node is armed, then in this wheel
+  constexpr void arm(wheel_node& n, nanoseconds deadline) noexcept;
+
+  /// Disarms a timer; false if it was not armed. \pre if the node is armed, then in this wheel
+  constexpr bool disarm(wheel_node& n) noexcept;
+
+  /// Disarms every timer.
+  constexpr void clear() noexcept;
+
+  /// Takes out the first timer whose deadline is at or before `now`, disarmed; null if there is
+  /// none. If `now` is before an earlier call's, the clock was set back, and timers wait for it to
+  /// come round.
+  constexpr wheel_node* pop_due(nanoseconds now) noexcept;
+
+  /// The earliest deadline, exactly; `rules::never` if none will ever come. Takes constant time,
+  /// except after the earliest timer was disarmed or put off: then its slot is searched, once.
+  [[nodiscard]] constexpr nanoseconds next_deadline() noexcept;
+
+  /// A time to look again, in constant time: never after `next_deadline()`, and before it only
+  /// where that would have to search. To sleep until then costs a needless wake-up at worst, not a
+  /// late one.
+  [[nodiscard]] constexpr nanoseconds next_wakeup() noexcept;
+
+  /// How many timers are armed, those that never fire included.
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+
+ private:
+  friend struct wheel_check;
+
+  static constexpr std::size_t lane_count = 8;  // 4 are slower to expire, 16 no faster
+
+  /// Calls `f` with the slots in use: instantiated for each kind, so that neither pays for the
+  /// other.
+  template <typename Function>
+  constexpr auto with_slots(Function f) noexcept {
+    return wide_ == nullptr ? f(slots_) : f(*wide_);
+  }
+
+  template <typename Slots>
+  constexpr void file(Slots& slots, wheel_node& n) noexcept;
+  template <typename Slots>
+  constexpr void refile(Slots& slots, slot_position at) noexcept;
+  template <typename Slots>
+  constexpr wheel_node* pop_due(Slots& slots, wheel_key now) noexcept;
+  template <typename Slots>
+  constexpr void rewind(Slots& slots, wheel_key now) noexcept;
+  constexpr wheel_node* first_ready() noexcept;
+  void widen() noexcept;
+
+  wheel_key base_ = 0;               // no node in the slots is at or before it
+  std::uint64_t next_sequence_ = 0;  // orders equal deadlines
+  std::size_t size_ = 0;
+  std::size_t lanes_from_;
+  bool ready_is_sorted_ = true;
+  wheel_list ready_;    // deadline <= base_
+  wheel_list dormant_;  // deadline == never; but some put off to never are still in the slots
+  wheel_slots<1> slots_;
+  wheel_slots<lane_count>* wide_ = nullptr;  // owned; once there, it takes the place of slots_
+};
+
+/// Puts a node where it belongs.
+template <typename Slots>
+constexpr void wheel::file(Slots& slots, wheel_node& n) noexcept {
+  if (n.key_ <= base_) {
+    if (!ready_.empty() && n.precedes(ready_.back())) ready_is_sorted_ = false;
+    ready_.push_back(n);
+  } else if (n.key_ == never_key) {
+    dormant_.push_back(n);
+  } else {
+    slots.insert(n, base_);
+  }
+}
+
+/// Files the nodes of a slot anew; its earliest deadline is exact then.
+template <typename Slots>
+constexpr void wheel::refile(Slots& slots, slot_position at) noexcept {
+  slots.drain(at, [&](wheel_node& n) { file(slots, n); });
+}
+
+/// The first of the ready nodes, or null.
+constexpr wheel_node* wheel::first_ready() noexcept {
+  if (ready_.empty()) return nullptr;
+  if (!ready_is_sorted_) {
+    ready_.sort();
+    ready_is_sorted_ = true;
+  }
+  return &ready_.front();
+}
+
+/// Goes over to slots with lanes, if there is memory for them.
+inline void wheel::widen() noexcept {
+  auto* wide = new (std::nothrow) wheel_slots<lane_count>;
+  if (wide == nullptr) return;
+  // Not inserted but filed: nodes that were put off, even to never, are among them.
+  slots_.drain_all([&](wheel_node& n) { file(*wide, n); });
+  wide_ = wide;
+}
+
+constexpr void wheel::arm(wheel_node& n, nanoseconds deadline) noexcept {
+  const wheel_key key = key_of(deadline);
+  // Put off: its slot is no later than its new place, so it comes up in time to be filed anew.
+  const bool stays = n.is_armed() && n.key_ > base_ && key >= n.key_;
+  if (!n.is_armed()) {
+    ++size_;
+  } else if (!stays) {
+    n.unlink();
+  }
+  n.key_ = key;
+  n.sequence_ = next_sequence_++;
+  if (stays) return;
+  if (size_ > lanes_from_ && wide_ == nullptr && !std::is_constant_evaluated()) widen();
+  with_slots([&](auto& slots) { file(slots, n); });
+}
+
+constexpr bool wheel::disarm(wheel_node& n) noexcept {
+  if (!n.is_armed()) return false;
+  n.unlink();
+  --size_;
+  return true;
+}
+
+constexpr void wheel::clear() noexcept {
+  const auto disarm_all = [](wheel_list& nodes) {
+    wheel_node* chain = nodes.take_all();
+    while (chain != nullptr) chain = wheel_list::leave(*chain);
+  };
+  disarm_all(ready_);
+  disarm_all(dormant_);
+  with_slots([&](auto& slots) { slots.for_each_list(disarm_all); });
+  size_ = 0;
+}
+
+/// Moves the base back to `now`: what was ready need not be due any more.
+template <typename Slots>
+constexpr void wheel::rewind(Slots& slots, wheel_key now) noexcept {
+  slots.collapse(position_of(base_, now));
+  base_ = now;
+  ready_is_sorted_ = true;
+  for (wheel_node* chain = ready_.take_all(); chain != nullptr;) {
+    wheel_node& n = *chain;
+    chain = wheel_list::next_in(n);
+    file(slots, n);
+  }
+}
+
+template <typename Slots>
+constexpr wheel_node* wheel::pop_due(Slots& slots, wheel_key now) noexcept {
+  if (now < base_) rewind(slots, now);
+  for (;;) {
+    if (wheel_node* n = first_ready()) {
+      disarm(*n);
+      return n;
+    }
+    slot_position first{};
+    if (!slots.first(first) || slots.earliest(first) > now) return nullptr;
+    base_ = slots.earliest(first);  // nothing that is left is earlier
+    refile(slots, first);
+  }
+}
+
+constexpr wheel_node* wheel::pop_due(nanoseconds now) noexcept {
+  return with_slots([&](auto& slots) { return pop_due(slots, key_of(now)); });
+}
+
+constexpr nanoseconds wheel::next_deadline() noexcept {
+  if (const wheel_node* n = first_ready()) return n->deadline();
+  return with_slots([&](auto& slots) {
+    for (slot_position first{}; slots.first(first); refile(slots, first)) {
+      if (slots.is_exact(first)) return deadline_of(slots.earliest(first));
+    }
+    return rules::never;
+  });
+}
+
+constexpr nanoseconds wheel::next_wakeup() noexcept {
+  if (const wheel_node* n = first_ready()) return n->deadline();
+  return with_slots([](auto& slots) {
+    slot_position first{};
+    return slots.first(first) ? deadline_of(slots.earliest(first)) : rules::never;
+  });
+}
+
+}  // namespace chime::engine

@@ -1,0 +1,308 @@
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
+
+#include <chime/engine/wheel.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "wheel_check.hpp"
+#include "wheel_oracle.hpp"
+
+namespace {
+
+using chime::engine::wheel;
+using chime::engine::wheel_check;
+using chime::engine::wheel_node;
+using chime::rules::nanoseconds;
+using chime::rules::never;
+
+constexpr nanoseconds ns(std::int64_t n) { return nanoseconds{n}; }
+
+/// Timers with a wheel they are armed in, and the order in which they come out.
+template <std::size_t N>
+struct fixture {
+  std::array<wheel_node, N> timers;
+  wheel w;
+
+  /// Which timers are due at `now`, in order.
+  std::vector<std::size_t> due(nanoseconds now) {
+    std::vector<std::size_t> popped;
+    while (const wheel_node* n = w.pop_due(now)) {
+      popped.push_back(static_cast<std::size_t>(n - timers.data()));
+      REQUIRE_EQ(wheel_check::fault(w), "");
+    }
+    return popped;
+  }
+};
+
+using order = std::vector<std::size_t>;
+
+}  // namespace
+
+TEST_CASE("wheel: an empty wheel has nothing due and no deadline") {
+  wheel w;
+  CHECK(w.empty());
+  CHECK(w.pop_due(ns(0)) == nullptr);
+  CHECK(w.pop_due(never) == nullptr);
+  CHECK_EQ(w.next_deadline(), never);
+  CHECK_EQ(w.next_wakeup(), never);
+}
+
+TEST_CASE("wheel: a timer is due at its deadline and not a nanosecond before (E1)") {
+  for (const std::int64_t deadline :
+       {std::int64_t{0}, std::int64_t{1}, std::int64_t{63}, std::int64_t{64}, std::int64_t{4096},
+        std::int64_t{123'456'789'012}, std::int64_t{1} << 60, never.count() - 1}) {
+    CAPTURE(deadline);
+    fixture<1> f;
+    f.w.arm(f.timers[0], ns(deadline));
+    CHECK(f.timers[0].is_armed());
+    CHECK_EQ(f.timers[0].deadline(), ns(deadline));
+    CHECK_EQ(f.w.next_deadline(), ns(deadline));
+    CHECK(f.w.pop_due(ns(deadline - 1)) == nullptr);
+    CHECK_EQ(f.w.next_deadline(), ns(deadline));
+    CHECK_EQ(f.w.pop_due(ns(deadline)), f.timers.data());
+    CHECK_FALSE(f.timers[0].is_armed());
+    CHECK(f.w.empty());
+  }
+}
+
+TEST_CASE("wheel: equal deadlines leave in the order armed (E6)") {
+  fixture<5> f;
+  for (const std::size_t i : {3U, 1U, 4U, 0U, 2U}) f.w.arm(f.timers[i], ns(1'000'000));
+  f.w.arm(f.timers[1], ns(1'000'000));  // re-armed: now the last
+  CHECK_EQ(f.due(ns(1'000'000)), order{3, 4, 0, 2, 1});
+}
+
+TEST_CASE("wheel: equal deadlines armed at different distances leave in the order armed (E6)") {
+  fixture<4> f;
+  f.w.arm(f.timers[0], ns(5'000'000));
+  f.w.arm(f.timers[3], ns(4'999'990));
+  CHECK_EQ(f.due(ns(4'999'990)), order{3});
+  f.w.arm(f.timers[1], ns(5'000'000));  // the base is next to it now: level 0, where 0 was far out
+  f.w.arm(f.timers[2], ns(5'000'000));
+  CHECK_EQ(f.due(ns(5'000'000)), order{0, 1, 2});
+}
+
+TEST_CASE("wheel: a deadline put off to another's stands behind it (E6)") {
+  fixture<3> f;
+  f.w.arm(f.timers[0], ns(100));
+  f.w.arm(f.timers[1], ns(9'000));
+  f.w.arm(f.timers[0], ns(9'000));
+  f.w.arm(f.timers[2], ns(9'000));
+  CHECK_EQ(f.w.next_deadline(), ns(9'000));
+  CHECK_EQ(f.due(ns(8'999)), order{});
+  CHECK_EQ(f.due(ns(9'000)), order{1, 0, 2});
+}
+
+TEST_CASE(
+    "wheel: deadlines in the past are due at once, in their own order, before later ones (E7)") {
+  fixture<7> f;
+  f.w.arm(f.timers[0], ns(10'000));
+  CHECK_EQ(f.due(ns(10'000)), order{0});
+  f.w.arm(f.timers[1], ns(10'001));
+  f.w.arm(f.timers[2], ns(9'000));
+  f.w.arm(f.timers[3], ns(500));
+  f.w.arm(f.timers[4], ns(9'000));
+  f.w.arm(f.timers[5], ns(10'000));
+  f.w.arm(f.timers[6], ns(0));
+  CHECK_EQ(f.w.next_deadline(), ns(0));
+  CHECK_EQ(f.due(ns(20'000)), order{6, 3, 2, 4, 5, 1});
+}
+
+TEST_CASE("wheel: never does not come, and is armed all the same (E8)") {
+  fixture<2> f;
+  f.w.arm(f.timers[0], never);
+  f.w.arm(f.timers[1], ns(100));
+  f.w.arm(f.timers[1], never);
+  CHECK_EQ(f.w.size(), 2);
+  CHECK(f.timers[0].is_armed());
+  CHECK_EQ(f.w.next_deadline(), never);
+  CHECK_EQ(f.due(never), order{});
+  f.w.arm(f.timers[0], ns(5));
+  CHECK_EQ(f.due(never), order{0});
+  CHECK(f.w.disarm(f.timers[1]));
+  CHECK(f.w.empty());
+}
+
+TEST_CASE("wheel: what was put off to never before the wheel got lanes does not come either") {
+  std::array<wheel_node, 3> timers;
+  wheel w{2};  // lanes from the third timer on
+  w.arm(timers[0], ns(1'000));
+  w.arm(timers[0], never);
+  w.arm(timers[1], ns(2'000));
+  w.arm(timers[2], ns(3'000));
+  CHECK_EQ(wheel_check::fault(w), "");
+  CHECK_EQ(w.pop_due(never), &timers[1]);
+  CHECK_EQ(w.pop_due(never), &timers[2]);
+  CHECK(w.pop_due(never) == nullptr);
+  CHECK(timers[0].is_armed());
+}
+
+TEST_CASE("wheel: disarming tells whether the timer was armed, and the next deadline follows") {
+  fixture<3> f;
+  f.w.arm(f.timers[0], ns(300));
+  f.w.arm(f.timers[1], ns(200));
+  f.w.arm(f.timers[2], ns(100));
+  CHECK_EQ(f.w.next_deadline(), ns(100));
+  CHECK(f.w.disarm(f.timers[2]));
+  CHECK_FALSE(f.w.disarm(f.timers[2]));
+  CHECK_EQ(f.w.next_deadline(), ns(200));
+  CHECK_EQ(f.w.next_wakeup(), ns(200));
+  CHECK(f.w.disarm(f.timers[1]));
+  CHECK_EQ(f.w.size(), 1);
+  CHECK_EQ(f.due(ns(300)), order{0});
+}
+
+TEST_CASE("wheel: any timer may be re-armed or disarmed between two pops") {
+  fixture<5> f;
+  for (wheel_node& n : f.timers) f.w.arm(n, ns(1'000));
+  REQUIRE_EQ(f.w.pop_due(ns(1'000)), f.timers.data());
+  f.w.arm(f.timers[0], ns(1'000));  // itself, due again: behind the others
+  CHECK(f.w.disarm(f.timers[1]));   // one that is ready
+  f.w.arm(f.timers[2], ns(1'500));  // one that is ready, put off
+  f.w.arm(f.timers[3], ns(10));     // one that is ready, called forward
+  CHECK_EQ(f.due(ns(1'000)), order{3, 4, 0});
+  CHECK_EQ(f.w.next_deadline(), ns(1'500));
+  CHECK_EQ(f.due(ns(2'000)), order{2});
+}
+
+TEST_CASE("wheel: time may jump to the end at once") {
+  fixture<4> f;
+  f.w.arm(f.timers[0], ns(std::int64_t{1} << 62));
+  f.w.arm(f.timers[1], ns(1));
+  f.w.arm(f.timers[2], never - ns(1));
+  f.w.arm(f.timers[3], ns(std::int64_t{1} << 40));
+  CHECK_EQ(f.due(never), order{1, 3, 0, 2});
+}
+
+TEST_CASE("wheel: after the clock was set back, timers wait for it to come round again (C2)") {
+  fixture<5> f;
+  f.w.arm(f.timers[0], ns(1'000'000));
+  f.w.arm(f.timers[1], ns(2'000'000));
+  f.w.arm(f.timers[4], ns(1'000'500));
+  CHECK_EQ(f.due(ns(1'000'000)), order{0});
+  CHECK_EQ(f.due(ns(10)), order{});  // set back
+  f.w.arm(f.timers[2], ns(500));     // before what was popped, and in the future again
+  f.w.arm(f.timers[3], ns(1'000'000));
+  CHECK_EQ(f.w.next_deadline(), ns(500));
+  CHECK_EQ(f.due(ns(499)), order{});
+  CHECK_EQ(f.due(ns(500)), order{2});
+  CHECK_EQ(f.due(ns(3'000'000)), order{3, 4, 1});
+}
+
+TEST_CASE("wheel: what was ready when the clock was set back is not due") {
+  fixture<3> f;
+  for (wheel_node& n : f.timers) f.w.arm(n, ns(1'000));
+  REQUIRE_EQ(f.w.pop_due(ns(1'000)), f.timers.data());
+  CHECK_EQ(f.due(ns(999)), order{});
+  CHECK_EQ(f.w.next_deadline(), ns(1'000));
+  CHECK_EQ(f.due(ns(1'000)), order{1, 2});
+}
+
+TEST_CASE("wheel: instants before the epoch are instants") {
+  fixture<3> f;
+  f.w.arm(f.timers[0], ns(5));
+  f.w.arm(f.timers[1], ns(-5));
+  f.w.arm(f.timers[2], nanoseconds::min());
+  CHECK_EQ(f.due(ns(-6)), order{2});
+  CHECK_EQ(f.due(ns(0)), order{1});
+  CHECK_EQ(f.due(ns(5)), order{0});
+}
+
+TEST_CASE("wheel: a wheel that goes away disarms its timers") {
+  std::array<wheel_node, 4> timers;
+  {
+    wheel w;
+    w.arm(timers[0], ns(1));
+    w.arm(timers[1], ns(1'000'000));
+    w.arm(timers[2], never);
+    REQUIRE_EQ(w.pop_due(ns(1)), timers.data());
+    w.arm(timers[3], ns(0));
+  }
+  for (const wheel_node& n : timers) CHECK_FALSE(n.is_armed());
+}
+
+TEST_CASE("wheel: usable at compile time") {
+  constexpr bool works = [] {
+    std::array<wheel_node, 3> timers;
+    wheel w;
+    w.arm(timers[0], ns(1'000));
+    w.arm(timers[1], ns(70));
+    w.arm(timers[2], ns(1'000));
+    bool ok = w.next_deadline() == ns(70) && w.pop_due(ns(69)) == nullptr;
+    ok = ok && w.pop_due(ns(70)) == &timers[1];
+    ok = ok && w.pop_due(ns(1'000)) == &timers[0];
+    ok = ok && w.disarm(timers[2]);
+    return ok && w.empty();
+  }();
+  CHECK(works);
+}
+
+TEST_CASE("wheel: many timers, armed, put off, disarmed, leave in order") {
+  constexpr std::size_t count = 5 * wheel::default_lanes_from;  // so it gets lanes on the way
+  std::mt19937_64 random{1};
+  const std::unique_ptr<wheel_node[]> timers{new wheel_node[count]};
+  wheel w;
+  using entry = std::pair<nanoseconds, std::size_t>;  // deadline, order armed
+  std::vector<entry> expected(count);
+  std::size_t armed = 0;
+  const auto arm = [&](std::size_t i) {
+    expected[i] = {ns(static_cast<std::int64_t>(random() % 4 == 0 ? 1'000'000'000
+                                                                  : random() % 10'000'000'000)),
+                   armed++};
+    w.arm(timers[i], expected[i].first);
+  };
+  for (std::size_t i = 0; i != count; ++i) arm(i);
+  for (std::size_t i = 0; i != count / 2; ++i) arm(random() % count);
+  for (std::size_t i = 0; i < count; i += 3) {
+    CHECK(w.disarm(timers[i]));
+    expected[i].first = never;
+  }
+  CHECK_EQ(wheel_check::fault(w), "");
+  std::vector<std::size_t> sequence;
+  for (std::size_t i = 0; i != count; ++i) {
+    if (expected[i].first != never) sequence.push_back(i);
+  }
+  std::ranges::sort(sequence, {}, [&](std::size_t i) { return expected[i]; });
+  CHECK_EQ(w.size(), sequence.size());
+  bool in_order = true;
+  for (const std::size_t i : sequence) {
+    in_order = in_order && w.next_deadline() == expected[i].first;
+    in_order = in_order && w.pop_due(expected[i].first) == &timers[i];
+  }
+  CHECK(in_order);
+  CHECK(w.empty());
+}
+
+TEST_CASE("wheel: random runs agree with the oracle") {
+  const char* chosen = std::getenv("CHIME_TEST_SEED");
+  const std::uint64_t first =
+      chosen != nullptr ? std::strtoull(chosen, nullptr, 0) : std::random_device{}();
+  const std::uint64_t runs = chosen != nullptr ? 1 : 2'000;
+  MESSAGE("seeds from " << first << " (set CHIME_TEST_SEED to repeat one)");
+  std::size_t popped = 0;
+  std::size_t steps_back = 0;
+  for (std::uint64_t seed = first; seed != first + runs; ++seed) {
+    std::mt19937_64 random{seed};
+    std::vector<std::uint8_t> bytes(random() % 4'000);
+    for (std::uint8_t& b : bytes) b = static_cast<std::uint8_t>(random());
+    const auto result = chime::tests::run_wheel(bytes);
+    REQUIRE_MESSAGE(result.fault.empty(), "seed " << seed << ": " << result.fault);
+    popped += result.popped;
+    steps_back += result.steps_back;
+  }
+  if (chosen == nullptr) {
+    CHECK_GT(popped, 50 * runs);
+    CHECK_GT(steps_back, runs);
+  }
+}

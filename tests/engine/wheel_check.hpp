@@ -1,0 +1,138 @@
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
+#pragma once
+
+/// \file
+/// The invariants of the wheel, for its tests.
+
+#include <chime/engine/wheel.hpp>
+#include <cstddef>
+#include <sstream>
+#include <string>
+
+namespace chime::engine {
+
+/// Looks at everything a wheel keeps. `fault()` is empty, or says which invariant is broken and
+/// shows the wheel.
+struct wheel_check {
+  static std::string fault(const wheel& w) {
+    wheel_check check{w};
+    check.run();
+    return check.fault_.empty() ? std::string{} : check.fault_ + "\n" + check.state();
+  }
+
+ private:
+  explicit wheel_check(const wheel& w) : w_{w} {}
+
+  void run() {
+    walk(w_.ready_, "ready");
+    w_.ready_.for_each([&](const wheel_node& n) { expect(n.key_ <= w_.base_, "ready is due", n); });
+    if (w_.ready_is_sorted_) {
+      const wheel_node* last = nullptr;
+      w_.ready_.for_each([&](const wheel_node& n) {
+        expect(last == nullptr || last->precedes(n), "ready is sorted", n);
+        last = &n;
+      });
+    }
+    walk(w_.dormant_, "dormant");
+    w_.dormant_.for_each(
+        [&](const wheel_node& n) { expect(n.key_ == never_key, "dormant never fires", n); });
+    slots(w_.slots_);
+    if (w_.wide_ != nullptr) slots(*w_.wide_);  // and then nothing is left in slots_: see size
+    if (nodes_ != w_.size_) fail("size counts the nodes: found " + std::to_string(nodes_));
+  }
+
+  template <typename Slots>
+  void slots(const Slots& s) {
+    for (unsigned level = 0; level != level_count; ++level) {
+      const auto& row = s.rows_[level];
+      if ((row.occupied != 0) != ((s.occupied_levels_ >> level & 1) != 0)) {
+        fail("levels match their slots");
+      }
+      for (unsigned slot = 0; slot != slots_per_level; ++slot) {
+        if (row.is_occupied(slot)) {
+          if (slot <= digit_of(w_.base_, level)) fail("occupied slots lie after the base");
+          if (position_of(row.earliest[slot], w_.base_) != slot_position{level, slot}) {
+            fail("the bound lies in its slot");
+          }
+        }
+        for (const wheel_list& lane : row.slots[slot].lanes) {
+          if (lane.empty()) continue;
+          walk(lane, "slot");
+          lane.for_each([&](const wheel_node& n) {
+            expect(row.is_occupied(slot), "a node's slot is occupied", n);
+            // A node that was put off stays where it was, so it may belong further out: never
+            // nearer.
+            expect(row.earliest[slot] <= n.key_, "no node is before its slot's bound", n);
+            expect(n.key_ > w_.base_, "slots lie after the base", n);
+          });
+        }
+      }
+    }
+  }
+
+  void walk(const wheel_list& list, const char* name) {
+    const wheel_link* last = &list.sentinel_;
+    list.for_each([&](wheel_node& n) {
+      ++nodes_;
+      if (link(n).prev != last) fail(std::string{"the links match: "} + name);
+      last = &link(n);
+      expect(n.is_armed(), "what is in a list is armed", n);
+      expect(n.sequence_ < w_.next_sequence_, "sequences were given out", n);
+    });
+    if (list.sentinel_.prev != last) fail(std::string{"the list closes: "} + name);
+  }
+
+  static const wheel_link& link(const wheel_node& n) { return n; }
+
+  void expect(bool holds, const char* what, const wheel_node& n) {
+    if (!holds) {
+      fail(std::string{what} + ": deadline " + std::to_string(n.deadline().count()) + " #" +
+           std::to_string(n.sequence_));
+    }
+  }
+  void fail(const std::string& what) {
+    if (fault_.empty()) fault_ = what;
+  }
+
+  [[nodiscard]] std::string state() const {
+    std::ostringstream out;
+    out << "base " << deadline_of(w_.base_).count() << ", size " << w_.size_ << "\n";
+    show(out, "ready", w_.ready_);
+    show(out, "dormant", w_.dormant_);
+    if (w_.wide_ != nullptr) {
+      show(out, *w_.wide_);
+    } else {
+      show(out, w_.slots_);
+    }
+    return out.str();
+  }
+
+  template <typename Slots>
+  static void show(std::ostream& out, const Slots& s) {
+    for (unsigned level = 0; level != level_count; ++level) {
+      const auto& row = s.rows_[level];
+      for (unsigned slot = 0; slot != slots_per_level; ++slot) {
+        if (row.is_occupied(slot)) {
+          out << "level " << level << " slot " << slot << " from "
+              << deadline_of(row.earliest[slot]).count() << "\n";
+        }
+        for (const wheel_list& lane : row.slots[slot].lanes) show(out, "   ", lane);
+      }
+    }
+  }
+
+  static void show(std::ostream& out, const char* name, const wheel_list& list) {
+    if (list.empty()) return;
+    out << name << ":";
+    list.for_each(
+        [&](const wheel_node& n) { out << " " << n.deadline().count() << "#" << n.sequence_; });
+    out << "\n";
+  }
+
+  const wheel& w_;
+  std::size_t nodes_ = 0;
+  std::string fault_;
+};
+
+}  // namespace chime::engine
