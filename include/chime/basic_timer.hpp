@@ -244,7 +244,10 @@ class basic_timer {
   ///
   /// \par Executor
   /// The handler runs on its associated executor, by default the timer's; never from within this
-  /// function. Memory comes from its associated allocator and is freed before it runs.
+  /// function. Memory comes from its associated allocator and is freed before the handler runs. (A
+  /// wait that has to stand in line takes a little more, from Asio's own.) If the handler's
+  /// executor belongs to another context, keep the timer's context running by a work guard: a wait
+  /// that was woken in vain is not work of the timer's until it has come back.
   ///
   /// \par Lifetime
   /// The timer may be moved or destroyed while waits are outstanding.

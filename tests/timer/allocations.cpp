@@ -2,7 +2,7 @@
 // Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 
 // In steady state a periodic wait allocates nothing.
-#include "counting_new.hpp"
+#include "heap.hpp"
 #include "support/asio.hpp"
 
 #include <chime/timerfd.hpp>
@@ -32,9 +32,9 @@ class meter {
   // Whether to go on.
   bool tick() {
     ++waits_;
-    if (waits_ == warm_up) before_ = calls_of_new();
+    if (waits_ == warm_up) before_ = heap_allocations();
     if (waits_ < warm_up + steady) return true;
-    allocations_ = calls_of_new() - before_;
+    allocations_ = heap_allocations() - before_;
     return false;
   }
 
@@ -118,7 +118,7 @@ TEST_CASE("nor on a context with one thread, in a loop") {
 TEST_CASE("setting, asking and taking allocate nothing") {
   asio::io_context context;
   chime::timerfd<monotonic_clock> t{context};
-  const auto before = calls_of_new();
+  const auto before = heap_allocations();
   int taken = 0;
   for (int i = 0; i < 100; ++i) {
     t.expires_after(1ns);
@@ -128,7 +128,7 @@ TEST_CASE("setting, asking and taking allocate nothing") {
     t.expires_every(1h);
     t.disarm();
   }
-  const auto after = calls_of_new();
+  const auto after = heap_allocations();
   CHECK(taken == 100);
   CHECK(after == before);
 }

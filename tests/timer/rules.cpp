@@ -180,6 +180,20 @@ TEST_CASE("E2 E4 a relative periodic timer is in phase with its first expiration
   }
 }
 
+TEST_CASE("E2 the schedule of a relative timer is the kernel's own, to the nanosecond") {
+  asio::io_context context;
+  timer t{context};
+  for (int i = 0; i < 200; ++i) {
+    t.set(setting::after(1us, 1h));
+    const auto next = t.wait().scheduled + 1h;
+    const auto before = monotonic_clock::now();
+    const auto left = t.get().value;
+    const auto after = monotonic_clock::now();
+    CHECK(next >= before + left);
+    CHECK(next <= after + left);
+  }
+}
+
 TEST_CASE("E3 E5 E7 a periodic timer set in the past reports every interval since, at once") {
   asio::io_context context;
   wall_timer t{context};
