@@ -4,14 +4,13 @@
 // What becomes of timers when somebody sets the clock. The clock is set for real, one nanosecond
 // forward and one back: the kernel calls each a discontinuity, and nobody else can tell.
 #include "support/asio.hpp"
+#include "support/clock_setter.hpp"
 
 #include <chime/timerfd.hpp>
 
 #include <doctest/doctest.h>
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
-
-#include <sys/timex.h>
 
 #include <cerrno>
 #include <chrono>
@@ -30,24 +29,22 @@ using timer = chime::timerfd<realtime_clock>;
 using setting = timer::setting_type;
 using outcome = support::outcome<realtime_clock>;
 
-bool shift_clock(long nanos) {
-  ::timex t{};
-  t.modes = ADJ_SETOFFSET | ADJ_NANO;
-  t.time.tv_sec = nanos < 0 ? -1 : 0;
-  t.time.tv_usec = nanos < 0 ? 1'000'000'000 + nanos : nanos;
-  return ::clock_adjtime(CLOCK_REALTIME, &t) != -1;
-}
-
-// Sets the clock, and sets it back. False, and says so, where that is not allowed.
-bool set_clock() {
-  if (!shift_clock(1)) {
-    REQUIRE(errno == EPERM);
-    std::puts("SKIPPED: setting the clock takes CAP_SYS_TIME");
-    return false;
+// For a test case that sets the clock, or would notice that somebody else did: one at a time, on
+// the whole machine.
+struct alone {
+  // Sets the clock, and sets it back. False, and says so, where that is not allowed.
+  bool set_clock() {
+    if (!clock.step()) {
+      REQUIRE(errno == EPERM);
+      std::puts("SKIPPED: setting the clock takes CAP_SYS_TIME");
+      return false;
+    }
+    REQUIRE(clock.step());
+    return true;
   }
-  REQUIRE(shift_clock(-1));
-  return true;
-}
+
+  support::clock_setter clock;
+};
 
 setting in_an_hour() {
   return setting::at(realtime_clock::now() + 1h, {}, chime::cancel_on_clock_set);
@@ -68,7 +65,8 @@ TEST_CASE("W5 the error of a clock that was set is not the error of a cancelled 
   CHECK(ec == boost::system::errc::operation_canceled);
 }
 
-TEST_CASE(
+TEST_CASE_FIXTURE(
+    alone,
     "F10 W5 setting the clock ends a wait that asked for it, once, and the timer stays armed") {
   asio::io_context context;
   timer t{context};
@@ -94,7 +92,7 @@ TEST_CASE(
   CHECK(second.expiry.expirations == 1);
 }
 
-TEST_CASE("W5 a wait begun after the clock was set is told as well") {
+TEST_CASE_FIXTURE(alone, "W5 a wait begun after the clock was set is told as well") {
   asio::io_context context;
   timer t{context};
   t.set(in_an_hour());
@@ -107,7 +105,7 @@ TEST_CASE("W5 a wait begun after the clock was set is told as well") {
   check_still_armed(t);
 }
 
-TEST_CASE("W5 try_take and a blocking wait are told, once") {
+TEST_CASE_FIXTURE(alone, "W5 try_take and a blocking wait are told, once") {
   asio::io_context context;
   timer t{context};
   chime::error_code ec;
@@ -125,7 +123,7 @@ TEST_CASE("W5 try_take and a blocking wait are told, once") {
   CHECK_FALSE(support::is_due(t));
 }
 
-TEST_CASE("F10 a clock that is set clears the count") {
+TEST_CASE_FIXTURE(alone, "F10 a clock that is set clears the count") {
   asio::io_context context;
   timer t{context};
   // Three expirations are due when the clock is set.
@@ -141,7 +139,8 @@ TEST_CASE("F10 a clock that is set clears the count") {
   CHECK(t.get().interval == 1h);
 }
 
-TEST_CASE(
+TEST_CASE_FIXTURE(
+    alone,
     "F11 a setting that asks again is told that the clock was set, and is made all the same") {
   asio::io_context context;
   timer t{context};
@@ -157,7 +156,7 @@ TEST_CASE(
   CHECK_FALSE(ec);
 }
 
-TEST_CASE("F11 what is scheduled after such a setting is of the new one") {
+TEST_CASE_FIXTURE(alone, "F11 what is scheduled after such a setting is of the new one") {
   asio::io_context context;
   timer t{context};
   t.set(in_an_hour());
@@ -171,7 +170,8 @@ TEST_CASE("F11 what is scheduled after such a setting is of the new one") {
   CHECK(seen.scheduled == deadline);
 }
 
-TEST_CASE("F11 without an error_code it is thrown, and the timer is set all the same") {
+TEST_CASE_FIXTURE(alone,
+                  "F11 without an error_code it is thrown, and the timer is set all the same") {
   asio::io_context context;
   timer t{context};
   t.set(in_an_hour());
@@ -189,7 +189,8 @@ TEST_CASE("F11 without an error_code it is thrown, and the timer is set all the 
 
 // The kernel forgets the change where the new setting does not ask (fs/timerfd.c,
 // timerfd_setup_cancel).
-TEST_CASE("F11 a setting that does not ask is not told, and neither is a wait after it") {
+TEST_CASE_FIXTURE(alone,
+                  "F11 a setting that does not ask is not told, and neither is a wait after it") {
   asio::io_context context;
   timer t{context};
   t.set(in_an_hour());
@@ -202,7 +203,7 @@ TEST_CASE("F11 a setting that does not ask is not told, and neither is a wait af
   CHECK_FALSE(ec);
 }
 
-TEST_CASE("F11 disarming a timer whose clock was set is no error") {
+TEST_CASE_FIXTURE(alone, "F11 disarming a timer whose clock was set is no error") {
   asio::io_context context;
   timer t{context};
   t.set(in_an_hour());
@@ -213,7 +214,8 @@ TEST_CASE("F11 disarming a timer whose clock was set is no error") {
   CHECK_FALSE(support::is_due(t));
 }
 
-TEST_CASE("F11 disarming it with both flags is no error either, but a take is still told") {
+TEST_CASE_FIXTURE(alone,
+                  "F11 disarming it with both flags is no error either, but a take is still told") {
   asio::io_context context;
   timer t{context};
   t.set(in_an_hour());
@@ -226,7 +228,8 @@ TEST_CASE("F11 disarming it with both flags is no error either, but a take is st
   CHECK(ec == chime::error::clock_was_set());
 }
 
-TEST_CASE("C2 F10 who did not ask is not told: relative timers, and absolute ones that follow") {
+TEST_CASE_FIXTURE(
+    alone, "C2 F10 who did not ask is not told: relative timers, and absolute ones that follow") {
   asio::io_context context;
   timer relative{context};
   timer follows{context};
