@@ -18,6 +18,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <ratio>
 #include <vector>
 
@@ -237,7 +238,6 @@ TEST_CASE("E6 timers with one deadline expire in the order in which they were ar
   const auto deadline = monotonic_clock::now() + 2ms;
   for (const std::size_t i : order) timers[i].expires_at(deadline);
   run_out(context);
-  if (monotonic_clock::now() > deadline + slack) MESSAGE("very late");
   CHECK(seen == order);
 }
 
@@ -429,7 +429,7 @@ TEST_CASE("F12 TFD_IOC_SET_TICKS wakes a wait, which takes that count") {
   t.async_wait(seen.handler());
   const auto set = chime::shim::timerfd_set_ticks(t.native_handle(), 7);
   if (!set && set.error().value() == ENOTTY) {
-    MESSAGE("SKIPPED: this kernel has no TFD_IOC_SET_TICKS");
+    std::puts("SKIPPED: this kernel has no TFD_IOC_SET_TICKS");
     return;
   }
   REQUIRE(set.has_value());

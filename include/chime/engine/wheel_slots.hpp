@@ -146,15 +146,16 @@ class wheel_slots {
   /// back to before the slot. Costs the same whatever the slots hold.
   constexpr void collapse(slot_position into) noexcept {
     row& target = rows_[into.level];
+    assert(!target.is_occupied(into.slot));
     for (unsigned level = 0; level != into.level; ++level) {
       row& r = rows_[level];
       while (r.occupied != 0) {
         const auto slot = static_cast<unsigned>(std::countr_zero(r.occupied));
-        const wheel_key bound = r.earliest[slot];
-        if (!target.is_occupied(into.slot) || bound < target.earliest[into.slot]) {
+        if (!target.is_occupied(into.slot)) {
+          // The first that is met is the first in time: its bound holds for all.
           occupied_levels_ |= 1U << into.level;
           target.occupied |= std::uint64_t{1} << into.slot;
-          target.earliest[into.slot] = bound;
+          target.earliest[into.slot] = r.earliest[slot];
         }
         for (std::size_t i = 0; i != Lanes; ++i) {
           target.slots[into.slot].lanes[i].append(r.slots[slot].lanes[i]);
