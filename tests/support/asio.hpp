@@ -3,7 +3,8 @@
 #pragma once
 
 /// \file
-/// Running an io_context until the thing has come, and timers that are due without anybody sleeping.
+/// Running an io_context until the thing has come, and timers that are due without anybody
+/// sleeping.
 
 #include "support/slack.hpp"
 
@@ -21,20 +22,20 @@ namespace support {
 
 namespace asio = boost::asio;
 
-/// Runs handlers until `done()`. Fails where the context runs out of work first, or out of slack.
+/// Runs handlers until `done()`. Fails where the context runs out of work first, or where nothing
+/// comes for as long as the slack.
 template <class Done>
 void run_until(asio::io_context& context, Done done) {
   context.restart();
-  const auto deadline = std::chrono::steady_clock::now() + slack;
   while (!done())
-    if (context.run_one_until(deadline) == 0) break;
+    if (context.run_one_for(slack) == 0) break;
   REQUIRE(done());
 }
 
-/// Runs handlers until there is no more work.
+/// Runs handlers until there is no more work. Fails where nothing comes for as long as the slack.
 inline void run_out(asio::io_context& context) {
   context.restart();
-  context.run_for(slack);
+  while (context.run_one_for(slack) != 0) continue;
   REQUIRE(context.stopped());
 }
 
