@@ -14,6 +14,7 @@
 #include <poll.h>
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace chime::kernel {
@@ -31,12 +32,13 @@ class timerfd {
   using native_handle_type = int;
 
   /// Opens a disarmed timer, non-blocking and close-on-exec.
-  timerfd(const boost::asio::any_io_executor& executor, error_code& ec) : descriptor_{executor} {
+  timerfd(const boost::asio::any_io_executor& executor, error_code& ec) {
+    descriptor_.emplace(executor);
     using shim::timerfd_flags;
     auto fd = shim::timerfd_create(shim::id_of(Clock::kind),
                                    timerfd_flags::nonblock | timerfd_flags::cloexec);
     ec = fd ? error_code{} : fd.error();
-    if (fd) descriptor_.assign(fd->get(), ec);
+    if (fd) descriptor_->assign(fd->get(), ec);
     if (!ec) (void)fd->release();
   }
 
@@ -58,7 +60,7 @@ class timerfd {
       flags = flags | timerfd_set_flags::cancel_on_set;
 
     const auto old = shim::timerfd_settime(
-        descriptor_.native_handle(), flags,
+        descriptor_->native_handle(), flags,
         {to_timespec<shim::timespec>(wanted.interval), to_timespec<shim::timespec>(value)});
     ec = old ? error_code{} : translate(old.error());
     if (old || ec == error::clock_was_set()) schedule_ = planned;
@@ -67,14 +69,14 @@ class timerfd {
 
   /// timerfd_gettime(2): time remaining and interval.
   setting<Clock> get(error_code& ec) {
-    const auto now = shim::timerfd_gettime(descriptor_.native_handle());
+    const auto now = shim::timerfd_gettime(descriptor_->native_handle());
     ec = now ? error_code{} : now.error();
     return now ? from_kernel(*now) : setting<Clock>{};
   }
 
   /// read(2): the expirations that nobody took; none of them is no error but zero.
   expiry<Clock> take(error_code& ec) {
-    const auto count = shim::timerfd_read(descriptor_.native_handle());
+    const auto count = shim::timerfd_read(descriptor_->native_handle());
     ec = count ? error_code{} : why_nothing(count.error());
     return count ? schedule_.take(*count) : expiry<Clock>{};
   }
@@ -83,13 +85,13 @@ class timerfd {
   /// One such wait at a time.
   template <class Handler>
   void async_ready(Handler&& handler) {
-    descriptor_.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                           std::forward<Handler>(handler));
+    descriptor_->async_wait(boost::asio::posix::descriptor_base::wait_read,
+                            std::forward<Handler>(handler));
   }
 
   /// Blocks the calling thread until a take() may succeed. Signals do not end it.
   void wait_ready(error_code& ec) {
-    ::pollfd readable{.fd = descriptor_.native_handle(), .events = POLLIN, .revents = 0};
+    ::pollfd readable{.fd = descriptor_->native_handle(), .events = POLLIN, .revents = 0};
     int status;
     do status = ::poll(&readable, 1, -1);
     while (status == -1 && errno == EINTR);
@@ -99,16 +101,24 @@ class timerfd {
   /// Ends the wait begun by async_ready() with operation_aborted.
   void cancel() {
     error_code ignored;
-    descriptor_.cancel(ignored);
+    descriptor_->cancel(ignored);
   }
 
+  /// Ends the wait as cancel() does. Nothing may be called any more.
   void close() {
     error_code ignored;
-    descriptor_.close(ignored);
+    descriptor_->close(ignored);
+    descriptor_.reset();
   }
 
-  [[nodiscard]] int native_handle() { return descriptor_.native_handle(); }
-  [[nodiscard]] int release() { return descriptor_.release(); }
+  [[nodiscard]] int native_handle() { return descriptor_->native_handle(); }
+
+  /// As close(), but the descriptor stays open and is the caller's.
+  [[nodiscard]] int release() {
+    const int fd = descriptor_->release();
+    descriptor_.reset();
+    return fd;
+  }
 
  private:
   static setting<Clock> from_kernel(const shim::itimerspec& t) noexcept {
@@ -124,7 +134,9 @@ class timerfd {
     return ec.value() == ECANCELED ? error::clock_was_set() : ec;
   }
 
-  boost::asio::posix::stream_descriptor descriptor_;
+  // Gone once closed: an outstanding wait may outlive the timer, and even Asio's descriptor service
+  // where Asio runs on io_uring.
+  std::optional<boost::asio::posix::stream_descriptor> descriptor_;
   detail::schedule<Clock> schedule_;
 };
 
