@@ -61,7 +61,7 @@ TEST_CASE("wheel: an empty wheel has nothing due and no deadline") {
 TEST_CASE("wheel: a timer is due at its deadline and not a nanosecond before (E1)") {
   for (const std::int64_t deadline :
        {std::int64_t{0}, std::int64_t{1}, std::int64_t{63}, std::int64_t{64}, std::int64_t{4096},
-        std::int64_t{123'456'789'012}, std::int64_t{1} << 60, never.count() - 1}) {
+        std::int64_t{123'456'789'012}, std::int64_t{1} << 60, std::int64_t{never.count() - 1}}) {
     CAPTURE(deadline);
     fixture<1> f;
     f.w.arm(f.timers[0], ns(deadline));
