@@ -3,12 +3,14 @@
 #pragma once
 
 #include <chime/detail/cancel_wait.hpp>
+#include <chime/detail/native_wait.hpp>
 #include <chime/detail/queued_wait.hpp>
 #include <chime/detail/timer_state.hpp>
 #include <chime/detail/wait_operation.hpp>
 #include <chime/duration.hpp>
 #include <chime/error.hpp>
 #include <chime/expiry.hpp>
+#include <chime/read_clock.hpp>
 #include <chime/setting.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -59,12 +61,16 @@ using default_wait_token = std::conditional_t<
 ///
 /// Cancellation of a wait never loses an expiration: see async_wait().
 ///
-/// \tparam Facility the kind of timer and who keeps it: kernel::timerfd<monotonic_clock>, say. Name it
-///         through an alias: chime::timerfd<Clock>.
+/// \tparam Facility the kind of timer and who keeps it: kernel::timerfd<monotonic_clock>, say. Name
+///         it through an alias: chime::timerfd<Clock>.
 /// \tparam Executor the I/O executor, as of any Asio I/O object.
 template <class Facility, class Executor = boost::asio::any_io_executor>
 class basic_timer {
   using state_type = detail::timer_state<Facility>;
+
+  static constexpr bool takes_thread =
+      std::constructible_from<Facility, const boost::asio::any_io_executor&, error_code&,
+                              thread_clock>;
 
  public:
   using executor_type = Executor;
@@ -98,6 +104,30 @@ class basic_timer {
     requires std::convertible_to<Context&, boost::asio::execution_context&>
   basic_timer(Context& context, error_code& ec)
       : basic_timer{executor_type{context.get_executor()}, ec} {}
+
+  /// Opens a disarmed timer on the CPU time of the given thread of this process, where the facility
+  /// keeps thread_cpu_clock: see clock_of_thread(). (Without one it is the thread that opens it.)
+  /// EINVAL: there is no such thread. Once it has ended, the timer never expires.
+  basic_timer(const executor_type& executor, thread_clock thread)
+    requires takes_thread
+      : executor_{executor} {
+    error_code ec;
+    open(ec, thread);
+    throw_if(ec);
+  }
+  basic_timer(const executor_type& executor, thread_clock thread, error_code& ec)
+    requires takes_thread
+      : executor_{executor} {
+    open(ec, thread);
+  }
+  template <class Context>
+    requires takes_thread && std::convertible_to<Context&, boost::asio::execution_context&>
+  basic_timer(Context& context, thread_clock thread)
+      : basic_timer{executor_type{context.get_executor()}, thread} {}
+  template <class Context>
+    requires takes_thread && std::convertible_to<Context&, boost::asio::execution_context&>
+  basic_timer(Context& context, thread_clock thread, error_code& ec)
+      : basic_timer{executor_type{context.get_executor()}, thread, ec} {}
 
   /// Takes over a timer together with its setting and its outstanding waits. What is left is
   /// closed, and keeps its executor.
@@ -134,7 +164,9 @@ class basic_timer {
   /// Sets the timer, in any way there is, and returns the old setting: the time that remained and
   /// the interval.
   ///
-  /// Expirations that nobody took are gone. Outstanding waits go on, for the new setting.
+  /// Expirations that nobody took are gone (but for one of an interval timer that was told already:
+  /// rule I6, as setitimer(2) leaves its signal pending). Outstanding waits go on, for the new
+  /// setting.
   ///
   /// \par Errors
   /// EINVAL: a negative value or interval; the earlier setting stands. error::clock_was_set(): this
@@ -189,7 +221,7 @@ class basic_timer {
     return throwing([&](error_code& ec) { return expires_at(deadline, step, ec); });
   }
 
-  /// Stops the timer; expirations that nobody took are gone. Outstanding waits go on waiting.
+  /// Stops the timer: set(setting::disarmed()). Outstanding waits go on waiting.
   setting_type disarm(error_code& ec) { return set(setting_type::disarmed(), ec); }
   setting_type disarm() { return set(setting_type::disarmed()); }
 
@@ -212,6 +244,13 @@ class basic_timer {
   }
   std::optional<expiry_type> try_take() {
     return throwing([&](error_code& ec) { return try_take(ec); });
+  }
+
+  /// Whether try_take() would take something, or report that the clock was set. Takes nothing.
+  /// False once closed.
+  [[nodiscard]] bool is_ready() {
+    error_code ignored;
+    return with_facility(ignored, [](Facility& facility) { return facility.is_ready(); });
   }
 
   /// Blocks the calling thread until there are expirations, and takes them. A timer that is
@@ -272,6 +311,71 @@ class basic_timer {
         initiate_async_wait{this}, token);
   }
 
+  /// Waits as async_wait() does, in a coroutine of any type that can `co_await` what is awaitable by
+  /// itself: `auto tick = co_await timer;`. An asio::awaitable<> cannot; there, await async_wait().
+  ///
+  /// The coroutine goes on straight from where the wait ends, with no frame of Asio's around it and
+  /// no memory but its own frame: the fastest way to wait for a timer that the engine keeps.
+  ///
+  /// \par Result
+  /// expiry<clock_type>, at least one expiration. next(ec) sets `ec` instead of throwing.
+  ///
+  /// \par Executor
+  /// Goes on by the timer's executor, never within the `co_await`, unless the timer is closed.
+  ///
+  /// \par Lifetime
+  /// The timer may be moved or destroyed meanwhile. The suspended coroutine may be destroyed: the
+  /// wait ends and takes nothing. That must not happen beside a thread that may be about to resume
+  /// it: if several run the context, destroy it on the timer's executor, which is then a strand.
+  ///
+  /// \par Cancellation
+  /// cancel() and close(), and of whatever type by the slot that the coroutine's promise is
+  /// associated with (`get_cancellation_slot()`), if there is one; it takes nothing then.
+  ///
+  /// \par Errors
+  /// Those of async_wait().
+  ///
+  /// \par Thread safety
+  /// Unsafe beside other calls on the same timer; so is to destroy the coroutine.
+  [[nodiscard]] detail::native_awaitable<Facility, Executor> next(error_code& ec) noexcept {
+    return {state_.get(), &executor_, &ec};
+  }
+  [[nodiscard]] detail::native_awaitable<Facility, Executor> next() noexcept {
+    return {state_.get(), &executor_, nullptr};
+  }
+  detail::native_wait<Facility, Executor> operator co_await() noexcept {
+    return {state_.get(), &executor_, nullptr};
+  }
+
+  /// The time on the timer's clock, as whoever keeps the timer sees it: `clock_type::now()`, but
+  /// where time is virtual (see virtual_time.hpp). The epoch, once closed.
+  [[nodiscard]] time_point now() {
+    if (!state_) return {};
+    if constexpr (requires(Facility& f) { f.now(); })
+      return state_->facility.now();
+    else
+      return clock_type::now();
+  }
+
+  /// How much later than its deadline a wait may complete, for the sake of fewer wake-ups: anywhere
+  /// in [deadline, deadline + tolerance], never before. What expires when, and how often, is not
+  /// touched by it. Zero unless it or the context's default is set (see engine_options.hpp). A
+  /// timer that the kernel keeps makes no use of it. Negative is EINVAL.
+  void set_tolerance(nanoseconds tolerance, error_code& ec) {
+    with_facility(ec, [&](Facility& facility) {
+      ec = tolerance < nanoseconds::zero() ? error::invalid_argument() : error_code{};
+      if constexpr (requires { facility.set_tolerance(tolerance); })
+        if (!ec) facility.set_tolerance(tolerance);
+      return true;
+    });
+  }
+  void set_tolerance(nanoseconds tolerance) {
+    throwing([&](error_code& ec) {
+      set_tolerance(tolerance, ec);
+      return true;
+    });
+  }
+
   /// Ends every outstanding asynchronous wait with operation_aborted, whichever handler has not
   /// begun to run. The setting stands and nothing that expired is lost.
   void cancel() {
@@ -286,20 +390,21 @@ class basic_timer {
     retire([](Facility& facility) { facility.close(); });
   }
 
-  /// The descriptor, of a facility that has one. It is the timer's: whoever sets it through this
-  /// handle leaves `scheduled` wrong from then on.
-  [[nodiscard]] auto native_handle()
+  /// The descriptor of a timerfd or the id of a POSIX timer, if the kernel keeps it; -1 if it does
+  /// not, or is closed. It is the timer's: whoever sets it through this handle leaves `scheduled`
+  /// wrong from then on.
+  [[nodiscard]] int native_handle()
     requires requires(Facility& f) { f.native_handle(); }
   {
-    return state_ ? state_->facility.native_handle() : typename Facility::native_handle_type{-1};
+    return state_ ? state_->facility.native_handle() : -1;
   }
 
   /// Gives the descriptor to the caller, still armed and with its count, and ends every outstanding
   /// wait with operation_aborted. See is_open().
-  [[nodiscard]] auto release()
+  [[nodiscard]] int release()
     requires requires(Facility& f) { f.release(); }
   {
-    typename Facility::native_handle_type handle{-1};
+    int handle = -1;
     retire([&](Facility& facility) { handle = facility.release(); });
     return handle;
   }
@@ -331,7 +436,8 @@ class basic_timer {
   template <class Handler>
   void start_wait(Handler&& handler) {
     if (!state_) [[unlikely]]
-      return queued_wait<Handler>::make(0, executor_, std::move(handler))->fail(bad_descriptor());
+      return queued_wait<Handler>::make(0, executor_, nullptr, std::move(handler))
+          ->fail(bad_descriptor());
     const detail::ticket number = state_->draw_ticket();
     if (auto slot = boost::asio::get_associated_cancellation_slot(handler); slot.is_connected())
       slot.template emplace<detail::cancel_wait<Facility>>(state_, number);
@@ -346,12 +452,15 @@ class basic_timer {
   [[gnu::noinline]] bool stand_in_line(detail::ticket number, Handler& handler) {
     const std::lock_guard lock{state_->mutex};
     if (state_->claim_turn(number)) return false;
-    state_->stand_in_line(*queued_wait<Handler>::make(number, executor_, std::move(handler)));
+    state_->stand_in_line(
+        *queued_wait<Handler>::make(number, executor_, &state_->facility, std::move(handler)));
     return true;
   }
 
-  void open(error_code& ec) {
-    auto state = std::make_shared<state_type>(boost::asio::any_io_executor{executor_}, ec);
+  template <class... Thread>
+  void open(error_code& ec, Thread... thread) {
+    auto state =
+        std::make_shared<state_type>(boost::asio::any_io_executor{executor_}, ec, thread...);
     if (!ec) state_ = std::move(state);
   }
 
@@ -390,8 +499,9 @@ class basic_timer {
 
   static error_code bad_descriptor() noexcept { return boost::asio::error::bad_descriptor; }
 
-  static setting_type refuse(error_code& ec) noexcept {
-    ec = error::invalid_argument();
+  /// A time that is none.
+  setting_type refuse(error_code& ec) const noexcept {
+    ec = state_ ? error::invalid_argument() : bad_descriptor();
     return {};
   }
 

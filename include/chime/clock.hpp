@@ -3,7 +3,8 @@
 #pragma once
 
 /// \file
-/// The clocks that timers run on, as std::chrono clocks in nanoseconds. See clock_gettime(2).
+/// The clocks that timers run on, as std::chrono clocks in nanoseconds. See clock_gettime(2), and
+/// read_clock.hpp for what other systems than Linux have.
 ///
 /// | clock                  | counts                           | suspend  | can be set |
 /// |------------------------|----------------------------------|----------|------------|
@@ -15,6 +16,7 @@
 /// | `boottime_alarm_clock` | as boottime; wakes the machine   | runs on  | no         |
 /// | `process_cpu_clock`    | CPU time of all this process's threads | stands | no       |
 /// | `thread_cpu_clock`     | CPU time of the calling thread   | stands   | no         |
+/// | `user_cpu_clock`       | the user part of process_cpu's   | stands   | no         |
 ///
 /// An alarm clock reads the same time as the clock it is named after and shares its time_point, so
 /// a deadline taken from one sets a timer on the other. `realtime_clock` shares std::chrono's Unix
@@ -24,64 +26,11 @@
 
 #include <chime/clock_kind.hpp>
 #include <chime/duration.hpp>
+#include <chime/read_clock.hpp>
 
 #include <chrono>
-#include <cstdint>
-#include <ctime>
-
-#if defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
 
 namespace chime {
-
-#if defined(__linux__)
-namespace clock_detail {
-
-/// The kernel's timespec with 64-bit seconds, whatever the C library's time_t: the calls that end
-/// in `64` take it on 32-bit machines.
-struct kernel_timespec {
-  std::int64_t tv_sec;
-  std::int64_t tv_nsec;
-};
-inline constexpr bool libc_is_time64 = sizeof(std::time_t) >= sizeof(std::int64_t);
-
-/// clock_gettime(2), clean past 2038. 0, or -1 with errno.
-inline int gettime(clockid_t id, kernel_timespec& now) noexcept {
-#if defined(SYS_clock_gettime64)
-  if constexpr (!libc_is_time64) return static_cast<int>(::syscall(SYS_clock_gettime64, id, &now));
-#endif
-  ::timespec t{};
-  const int result = ::clock_gettime(id, &t);
-  now = {t.tv_sec, t.tv_nsec};
-  return result;
-}
-
-constexpr clockid_t id_of(clock_kind kind) noexcept {
-  switch (kind) {
-    case clock_kind::realtime: return CLOCK_REALTIME;
-    case clock_kind::monotonic: return CLOCK_MONOTONIC;
-    case clock_kind::boottime: return CLOCK_BOOTTIME;
-    case clock_kind::realtime_alarm: return CLOCK_REALTIME_ALARM;
-    case clock_kind::boottime_alarm: return CLOCK_BOOTTIME_ALARM;
-    case clock_kind::tai: return CLOCK_TAI;
-    case clock_kind::process_cpu: return CLOCK_PROCESS_CPUTIME_ID;
-    case clock_kind::thread_cpu: return CLOCK_THREAD_CPUTIME_ID;
-  }
-  return -1;
-}
-
-/// The time now. Reading one of these clocks does not fail on a kernel that chime supports.
-inline nanoseconds now(clock_kind kind) noexcept {
-  kernel_timespec t{};
-  // An alarm clock itself cannot be read where there is no RTC.
-  gettime(id_of(without_alarm(kind)), t);
-  return nanoseconds{t.tv_sec * 1'000'000'000 + t.tv_nsec};
-}
-
-}  // namespace clock_detail
-#endif
 
 /// What the clocks of the table have in common. `Epoch` is the clock whose time_point this one
 /// shares.
@@ -96,7 +45,7 @@ struct basic_clock {
   using time_point = std::chrono::time_point<Epoch, duration>;
 
   /// The time now, at the clock's full resolution.
-  [[nodiscard]] static time_point now() noexcept { return time_point{clock_detail::now(Kind)}; }
+  [[nodiscard]] static time_point now() noexcept { return time_point{read_clock(Kind)}; }
 };
 
 struct monotonic_clock : basic_clock<monotonic_clock, clock_kind::monotonic> {};
@@ -110,5 +59,6 @@ struct realtime_alarm_clock
 struct tai_clock : basic_clock<tai_clock, clock_kind::tai> {};
 struct process_cpu_clock : basic_clock<process_cpu_clock, clock_kind::process_cpu> {};
 struct thread_cpu_clock : basic_clock<thread_cpu_clock, clock_kind::thread_cpu> {};
+struct user_cpu_clock : basic_clock<user_cpu_clock, clock_kind::user_cpu> {};
 
 }  // namespace chime

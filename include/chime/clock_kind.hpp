@@ -16,6 +16,7 @@ enum class clock_kind : std::uint8_t {
   tai,
   process_cpu,
   thread_cpu,
+  user_cpu,
 };
 
 /// Whether somebody can set the clock, so that it steps.
@@ -26,7 +27,8 @@ enum class clock_kind : std::uint8_t {
 
 /// Whether the clock counts CPU time: it stands still while nobody runs.
 [[nodiscard]] constexpr bool counts_cpu(clock_kind kind) noexcept {
-  return kind == clock_kind::process_cpu || kind == clock_kind::thread_cpu;
+  return kind == clock_kind::process_cpu || kind == clock_kind::thread_cpu ||
+         kind == clock_kind::user_cpu;
 }
 
 /// The clock whose time an alarm clock shows. Any other shows its own.

@@ -44,10 +44,64 @@ constexpr nanoseconds scale_up(bool negative, std::uint64_t ticks, std::uint64_t
   return nanoseconds{negative ? -magnitude : magnitude};
 }
 
-/// Whole seconds and a fraction below one second. Saturates where the kernel does: at 9223372036 s
-/// (KTIME_SEC_MAX in include/linux/ktime.h) whatever the fraction.
+/// The upper 64 bits of a product; `low` becomes the others.
+constexpr std::uint64_t multiply(std::uint64_t a, std::uint64_t b, std::uint64_t& low) noexcept {
+  constexpr std::uint64_t half = 0xffff'ffff;
+  const std::uint64_t ll = (a & half) * (b & half);
+  const std::uint64_t middle = (a >> 32) * (b & half) + (ll >> 32);
+  const std::uint64_t lh = (a & half) * (b >> 32) + (middle & half);
+  low = lh << 32 | (ll & half);
+  return (a >> 32) * (b >> 32) + (middle >> 32) + (lh >> 32);
+}
+
+/// ceil(ticks * num / den) as nanoseconds, saturated, of ticks that are a floating-point number. To
+/// the nanosecond, however few bits that type has: it is only taken apart, which is exact, and
+/// integers do the rest. \pre not a NaN
+template <class Real>
+constexpr nanoseconds scale_up(Real ticks, std::uint64_t num, std::uint64_t den) noexcept {
+  constexpr Real two_to_32 = 4294967296;
+  constexpr Real two_to_64 = two_to_32 * two_to_32;
+  const bool negative = ticks < 0;
+  const nanoseconds end = negative ? nanoseconds::min() : nanoseconds::max();
+  const Real magnitude = negative ? -ticks : ticks;
+  if (magnitude / two_to_64 >= static_cast<Real>(den) / static_cast<Real>(num)) return end;
+
+  if (magnitude >= two_to_64 / 2) {
+    // Ticks shorter than a nanosecond, and a whole number of them: in two digits of base 2^32.
+    const auto high = static_cast<std::uint64_t>(magnitude / two_to_32);
+    const auto low = static_cast<std::uint64_t>(magnitude - static_cast<Real>(high) * two_to_32);
+    const std::uint64_t rest = (high * num % den << 32) + low * num;
+    const std::uint64_t whole = (high * num / den << 32) + rest / den;
+    return scale_up(negative, whole + (!negative && rest % den != 0 ? 1 : 0), 1, 1);
+  }
+
+  const auto whole = static_cast<std::uint64_t>(magnitude);
+  // The fraction, in 128 binary places; whatever has more than those is too small to carry.
+  const Real places = (magnitude - static_cast<Real>(whole)) * two_to_64;
+  const auto upper = static_cast<std::uint64_t>(places);
+  const Real more_places = (places - static_cast<Real>(upper)) * two_to_64;
+  const auto lower = static_cast<std::uint64_t>(more_places);
+  std::uint64_t upper_low = 0;
+  std::uint64_t lower_low = 0;
+  const std::uint64_t carried = multiply(lower, num, lower_low);
+  std::uint64_t nanos = multiply(upper, num, upper_low);
+  const std::uint64_t below = upper_low + carried;
+  if (below < carried) ++nanos;
+  const bool has_rest = below != 0 || lower_low != 0 || more_places != static_cast<Real>(lower);
+
+  // whole * num / den, and with its remainder the nanoseconds of the fraction.
+  const nanoseconds base = scale_up(true, whole, num, den);  // toward zero
+  const std::uint64_t rest = whole % den * num % den + nanos;
+  const auto add =
+      static_cast<std::int64_t>(rest / den + (!negative && (rest % den != 0 || has_rest) ? 1 : 0));
+  if (base == nanoseconds::min()) return end;
+  return negative ? rules::saturating_add(base, nanoseconds{-add})
+                  : rules::saturating_add(-base, nanoseconds{add});
+}
+
+/// Whole seconds and a fraction below one second.
 constexpr nanoseconds from_seconds(std::int64_t seconds, nanoseconds fraction) noexcept {
-  if (seconds >= nanoseconds::max().count() / 1'000'000'000) return nanoseconds::max();
+  if (seconds >= rules::endless.count()) return rules::never;
   return nanoseconds{seconds * 1'000'000'000} + fraction;
 }
 
@@ -75,13 +129,11 @@ template <class Rep, class Period>
   using per_nano = std::ratio_divide<Period, std::nano>;
   if constexpr (std::is_floating_point_v<Rep>) {
     if (d.count() != d.count()) return std::nullopt;
-    const long double exact = static_cast<long double>(d.count()) * per_nano::num / per_nano::den;
-    // 2^63 itself is exact in every floating-point type; nothing at or past it fits.
-    constexpr long double end = 9223372036854775808.0L;
-    if (exact >= end) return nanoseconds::max();
-    if (exact < -end) return nanoseconds::min();
-    const auto whole = static_cast<std::int64_t>(exact);  // toward zero
-    return nanoseconds{static_cast<long double>(whole) < exact ? whole + 1 : whole};
+    static_assert(per_nano::num <= std::numeric_limits<std::intmax_t>::max() / per_nano::den &&
+                      per_nano::den < std::intmax_t{1} << 31,
+                  "a period so odd that its ticks cannot be converted in 64 bits");
+    using real = std::conditional_t<std::is_same_v<Rep, long double>, long double, double>;
+    return duration_detail::scale_up(static_cast<real>(d.count()), per_nano::num, per_nano::den);
   } else {
     static_assert(std::is_integral_v<Rep>,
                   "a duration counts in integers or floating-point numbers");

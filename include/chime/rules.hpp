@@ -28,6 +28,12 @@ using std::chrono::nanoseconds;
 /// The end of time. A deadline here never fires (KTIME_MAX in the kernel).
 inline constexpr nanoseconds never = nanoseconds::max();
 
+/// Spans of so many seconds and more, whatever the fraction, are without end (KTIME_SEC_MAX).
+inline constexpr std::chrono::seconds endless{never.count() / 1'000'000'000};
+
+/// A span as it is timed and read back.
+constexpr nanoseconds as_timed(nanoseconds span) noexcept { return span >= endless ? never : span; }
+
 /// The largest overrun that is reported; more saturates (DELAYTIMER_MAX, POSIX timer_getoverrun).
 inline constexpr int overrun_max = 2147483647;
 

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 
 namespace chime::detail {
+
+#if defined(__linux__)
 
 /// A mutex of one word, for sections that last a system call at most and are hardly ever contended.
 ///
@@ -33,5 +36,13 @@ class mutex {
 
   std::atomic<int> state_ = free;
 };
+
+#else
+
+/// Elsewhere the standard library's: std::atomic's wait is no better there, and with g++ 12 on Windows
+/// it has been seen to sleep on.
+using mutex = std::mutex;
+
+#endif
 
 }  // namespace chime::detail

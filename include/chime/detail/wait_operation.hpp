@@ -4,7 +4,6 @@
 
 #include <chime/detail/timer_state.hpp>
 #include <chime/error.hpp>
-#include <chime/expiry.hpp>
 
 #include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_executor.hpp>
@@ -26,11 +25,8 @@ class wait_operation {
 
   void operator()(error_code ec) {
     timer_state<Facility>& state = turn_.state();
-    expiry<typename Facility::clock_type> taken;
     std::unique_lock lock{state.mutex};
-    // Cancelled in the last moment, after it was ready: take nothing, the next wait gets it.
-    if (!ec && state.is_cancelled()) ec = boost::asio::error::operation_aborted;
-    if (!ec) taken = state.facility.take(ec);
+    const auto taken = state.take(ec);
     if (!ec && taken.expirations == 0) {
       // Somebody else took them, or the timer has been set anew since: wait on.
       lock.unlock();
@@ -48,12 +44,15 @@ class wait_operation {
   /// cancelled instead; then turn and handler are still the caller's.
   [[nodiscard, gnu::noinline]] static bool begin(turn<Facility>& mine, Handler& handler) {
     const auto state = mine.state().shared_from_this();
-    const std::lock_guard beginning{state->beginning};
+    std::unique_lock beginning{state->beginning};
     {
       const std::lock_guard lock{state->mutex};
       if (state->is_cancelled()) return false;
     }
-    state->facility.async_ready(wait_operation{std::move(mine), std::move(handler)});
+    wait_operation again{std::move(mine), std::move(handler)};
+    // To be unlocked before `again` is destroyed, whose handler may own the timer.
+    const auto until_begun = std::move(beginning);
+    state->facility.async_ready(std::move(again));
     return true;
   }
 

@@ -22,6 +22,16 @@ enum class base : std::uint8_t {
   user_cpu,     ///< user time of the process: ITIMER_VIRTUAL
 };
 
+/// Whether the base counts CPU time.
+[[nodiscard]] constexpr bool is_cpu(base on) noexcept {
+  return on == base::process_cpu || on == base::thread_cpu || on == base::user_cpu;
+}
+
+/// Whether somebody can set the base's clock, so that it steps.
+[[nodiscard]] constexpr bool can_step(base on) noexcept {
+  return on == base::realtime || on == base::tai;
+}
+
 /// The base on which a timer of this clock is filed.
 [[nodiscard]] constexpr base base_of(clock_kind clock, reference counted_from) noexcept {
   switch (kept_on(clock, counted_from)) {
@@ -30,6 +40,7 @@ enum class base : std::uint8_t {
     case clock_kind::tai: return base::tai;
     case clock_kind::process_cpu: return base::process_cpu;
     case clock_kind::thread_cpu: return base::thread_cpu;
+    case clock_kind::user_cpu: return base::user_cpu;
     default: return base::monotonic;
   }
 }

@@ -63,6 +63,9 @@ class real_itimer_model {
     return true;
   }
 
+  /// Whether the signal is raised and not accepted.
+  [[nodiscard]] constexpr bool pending() const noexcept { return signal_pending_; }
+
   /// The process accepts a process-directed SIGALRM, whoever sent it: a periodic timer that has
   /// expired goes back in the wheel, in phase (I4).
   constexpr itimer_acceptance accept(nanoseconds now) noexcept {
@@ -109,6 +112,7 @@ class cpu_itimer_model {
   constexpr set_result settime(const timer_spec& next, nanoseconds now) noexcept {
     if (!rules::is_valid(next.value, next.interval)) return {status::invalid, {}};
     const timer_spec old = gettime(now);
+    if (untaken_ > 1) untaken_ = 1;  // one signal is pending, and stays so (I6)
     if (next.value == nanoseconds::zero()) {
       timer_.disarm(next.interval);  // I3: the interval is kept
     } else {
@@ -140,6 +144,9 @@ class cpu_itimer_model {
     ++untaken_;
     return true;
   }
+
+  /// Whether the signal is raised and not accepted.
+  [[nodiscard]] constexpr bool pending() const noexcept { return untaken_ != 0; }
 
   /// The process accepts the signal: all expirations since the last one accepted.
   constexpr itimer_acceptance accept(nanoseconds /*now*/) noexcept {

@@ -87,6 +87,11 @@ class posix_timer_model {
     return true;
   }
 
+  /// Whether a notification is queued for somebody to accept.
+  [[nodiscard]] constexpr bool pending() const noexcept {
+    return notification_ == notification::queued;
+  }
+
   /// Somebody takes a notification: a handler runs, sigwaitinfo(2) returns. The overrun is fixed
   /// only now (P5), and a periodic timer goes back in the wheel.
   constexpr acceptance accept(nanoseconds now, std::uint32_t sequence) noexcept {

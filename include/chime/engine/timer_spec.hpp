@@ -6,6 +6,7 @@
 /// What goes into a model and comes out of it: settings, readings, and whether it worked.
 
 #include <cerrno>
+#include <chime/rules.hpp>
 #include <chime/setting.hpp>
 
 #include <chrono>
@@ -35,7 +36,8 @@ struct new_setting {
       : value{v}, interval{i}, counted_from{from}, on_clock_set{step} {}
   template <class Clock>
   explicit constexpr new_setting(const setting<Clock>& s) noexcept
-      : new_setting{s.value, s.interval, s.counted_from, s.on_clock_set} {}
+      : new_setting{rules::as_timed(s.value), rules::as_timed(s.interval), s.counted_from,
+                    s.on_clock_set} {}
 
   [[nodiscard]] constexpr bool is_absolute() const noexcept {
     return counted_from == reference::absolute;

@@ -30,6 +30,7 @@
 /// The base follows the deadlines that were due, so it is never ahead of the time last seen; when
 /// the clock is set back, so is the base.
 
+#include <chime/engine/wheel_ahead.hpp>
 #include <chime/engine/wheel_node.hpp>
 #include <chime/engine/wheel_slots.hpp>
 #include <chime/rules.hpp>
@@ -46,18 +47,24 @@ namespace chime::engine {
 /// armed, re-armed or disarmed.
 ///
 /// Arming, disarming and re-arming take constant time and allocate nothing, but for one table of
-/// about 96 kB when the wheel first outgrows its caches (`lanes_from`). Popping takes amortised
-/// constant time, as a node falls through a level at most once; a single pop may have to empty a
-/// slot first, however full. A timer that is put off stays in its slot until that comes up: only
-/// its node is written.
+/// about 100 kB when the wheel first outgrows its caches (`lanes_from`). Popping takes amortised
+/// constant time, as a node falls through a level at most once. A single pop may have to empty a
+/// slot first; if that is big, and pops came in the time before, those have done most of it (see
+/// wheel_ahead: another such table for each level where that happens). A timer that is put off stays
+/// in its slot until that comes up: only its node is written.
 class wheel {
  public:
   /// Past this many timers the slots get lanes (see wheel_slots), for good. Below it the nodes are
-  /// in the processor's caches, and one lane is the fastest. Measured with tests/bench/wheel.cpp.
+  /// in the processor's caches, and one lane is the fastest. Measured with tests/bench/peers.
   static constexpr std::size_t default_lanes_from = 8'000;
 
-  constexpr explicit wheel(std::size_t lanes_from = default_lanes_from) noexcept
-      : lanes_from_{lanes_from} {}
+  /// A slot with lanes that has had this many timers is emptied before its time (see wheel_ahead).
+  /// Fewer are no pause worth the trouble.
+  static constexpr std::uint32_t default_big_slot = 2'000;
+
+  constexpr explicit wheel(std::size_t lanes_from = default_lanes_from,
+                           std::uint32_t big_slot = default_big_slot) noexcept
+      : lanes_from_{lanes_from}, big_slot_{big_slot} {}
   wheel(const wheel&) = delete;
   wheel& operator=(const wheel&) = delete;
 
@@ -70,7 +77,13 @@ class wheel {
   /// Arms a timer, or re-arms it, whatever its deadline; it then stands behind those armed earlier
   /// with an equal one. A deadline in the past is due at once, `rules::never` never.
   /// \pre if the node is armed, then in this wheel
-  constexpr void arm(wheel_node& n, nanoseconds deadline) noexcept;
+  constexpr void arm(wheel_node& n, nanoseconds deadline) noexcept {
+    arm(n, deadline, next_sequence_++);
+  }
+
+  /// The same for one of several wheels that are one line together: `sequence` counts the arms of all of them,
+  /// and says where the timer stands among equals.
+  constexpr void arm(wheel_node& n, nanoseconds deadline, std::uint64_t sequence) noexcept;
 
   /// Disarms a timer; false if it was not armed. \pre if the node is armed, then in this wheel
   constexpr bool disarm(wheel_node& n) noexcept;
@@ -81,7 +94,14 @@ class wheel {
   /// Takes out the first timer whose deadline is at or before `now`, disarmed; null if there is
   /// none. If `now` is before an earlier call's, the clock was set back, and timers wait for it to
   /// come round.
-  constexpr wheel_node* pop_due(nanoseconds now) noexcept;
+  constexpr wheel_node* pop_due(nanoseconds now) noexcept {
+    wheel_node* const n = first_due(now);
+    if (n != nullptr) disarm(*n);
+    return n;
+  }
+
+  /// The one that `pop_due` would take out, left where it is.
+  constexpr wheel_node* first_due(nanoseconds now) noexcept;
 
   /// The earliest deadline, exactly; `rules::never` if none will ever come. Takes constant time,
   /// except after the earliest timer was disarmed or put off: then its slot is searched, once.
@@ -101,6 +121,12 @@ class wheel {
 
   static constexpr std::size_t lane_count = 8;  // 4 are slower to expire, 16 no faster
 
+  /// What takes the place of `slots_` when the wheel is large.
+  struct wide_slots : wheel_slots<lane_count> {
+    explicit wide_slots(std::uint32_t big_slot) noexcept : ahead{big_slot} {}
+    wheel_ahead<lane_count> ahead;
+  };
+
   /// Calls `f` with the slots in use: instantiated for each kind, so that neither pays for the
   /// other.
   template <typename Function>
@@ -113,7 +139,9 @@ class wheel {
   template <typename Slots>
   constexpr void refile(Slots& slots, slot_position at) noexcept;
   template <typename Slots>
-  constexpr wheel_node* pop_due(Slots& slots, wheel_key now) noexcept;
+  constexpr wheel_node* first_due(Slots& slots, wheel_key now) noexcept;
+  template <typename Slots>
+  constexpr void enter(Slots& slots, slot_position first, wheel_key now) noexcept;
   template <typename Slots>
   constexpr void rewind(Slots& slots, wheel_key now) noexcept;
   constexpr wheel_node* first_ready() noexcept;
@@ -123,11 +151,12 @@ class wheel {
   std::uint64_t next_sequence_ = 0;  // orders equal deadlines
   std::size_t size_ = 0;
   std::size_t lanes_from_;
+  std::uint32_t big_slot_;
   bool ready_is_sorted_ = true;
   wheel_list ready_;    // deadline <= base_
   wheel_list dormant_;  // deadline == never; but some put off to never are still in the slots
   wheel_slots<1> slots_;
-  wheel_slots<lane_count>* wide_ = nullptr;  // owned; once there, it takes the place of slots_
+  wide_slots* wide_ = nullptr;  // owned
 };
 
 /// Puts a node where it belongs.
@@ -161,14 +190,14 @@ constexpr wheel_node* wheel::first_ready() noexcept {
 
 /// Goes over to slots with lanes, if there is memory for them.
 inline void wheel::widen() noexcept {
-  auto* wide = new (std::nothrow) wheel_slots<lane_count>;
+  auto* wide = new (std::nothrow) wide_slots{big_slot_};
   if (wide == nullptr) return;
   // Not inserted but filed: nodes that were put off, even to never, are among them.
   slots_.drain_all([&](wheel_node& n) { file(*wide, n); });
   wide_ = wide;
 }
 
-constexpr void wheel::arm(wheel_node& n, nanoseconds deadline) noexcept {
+constexpr void wheel::arm(wheel_node& n, nanoseconds deadline, std::uint64_t sequence) noexcept {
   const wheel_key key = key_of(deadline);
   // Put off: its slot is no later than its new place, so it comes up in time to be filed anew.
   const bool stays = n.is_armed() && n.key_ > base_ && key >= n.key_;
@@ -178,7 +207,7 @@ constexpr void wheel::arm(wheel_node& n, nanoseconds deadline) noexcept {
     n.unlink();
   }
   n.key_ = key;
-  n.sequence_ = next_sequence_++;
+  n.sequence_ = sequence;
   if (stays) return;
   if (size_ > lanes_from_ && wide_ == nullptr && !std::is_constant_evaluated()) widen();
   with_slots([&](auto& slots) { file(slots, n); });
@@ -198,13 +227,18 @@ constexpr void wheel::clear() noexcept {
   };
   disarm_all(ready_);
   disarm_all(dormant_);
-  with_slots([&](auto& slots) { slots.for_each_list(disarm_all); });
+  slots_.for_each_list(disarm_all);
+  if (wide_ != nullptr) {
+    wide_->for_each_list(disarm_all);
+    wide_->ahead.for_each_list(disarm_all);
+  }
   size_ = 0;
 }
 
 /// Moves the base back to `now`: what was ready need not be due any more.
 template <typename Slots>
 constexpr void wheel::rewind(Slots& slots, wheel_key now) noexcept {
+  if constexpr (Slots::has_lanes) slots.ahead.give_back_all(slots);
   slots.collapse(position_of(base_, now));
   base_ = now;
   ready_is_sorted_ = true;
@@ -215,23 +249,37 @@ constexpr void wheel::rewind(Slots& slots, wheel_key now) noexcept {
   }
 }
 
+/// Moves the base into the first slot, which is due.
 template <typename Slots>
-constexpr wheel_node* wheel::pop_due(Slots& slots, wheel_key now) noexcept {
+constexpr void wheel::enter(Slots& slots, slot_position first, wheel_key now) noexcept {
+  base_ = slots.earliest(first);  // nothing that is left is earlier
+  if constexpr (Slots::has_lanes) {
+    slots.ahead.enter(slots, first, base_);
+  }
+  refile(slots, first);
+  if constexpr (Slots::has_lanes) slots.ahead.choose(slots, now);
+}
+
+template <typename Slots>
+constexpr wheel_node* wheel::first_due(Slots& slots, wheel_key now) noexcept {
   if (now < base_) rewind(slots, now);
+  if constexpr (Slots::has_lanes) {
+    slots.ahead.step(slots, [&](wheel_node& n) { file(slots, n); });
+  }
   for (;;) {
-    if (wheel_node* n = first_ready()) {
-      disarm(*n);
-      return n;
-    }
+    if (wheel_node* n = first_ready()) return n;
     slot_position first{};
-    if (!slots.first(first) || slots.earliest(first) > now) return nullptr;
-    base_ = slots.earliest(first);  // nothing that is left is earlier
-    refile(slots, first);
+    if (!slots.first(first)) {
+      if (now < never_key) base_ = now;  // what is armed next lies near it
+      return nullptr;
+    }
+    if (slots.earliest(first) > now) return nullptr;
+    enter(slots, first, now);
   }
 }
 
-constexpr wheel_node* wheel::pop_due(nanoseconds now) noexcept {
-  return with_slots([&](auto& slots) { return pop_due(slots, key_of(now)); });
+constexpr wheel_node* wheel::first_due(nanoseconds now) noexcept {
+  return with_slots([&](auto& slots) { return first_due(slots, key_of(now)); });
 }
 
 constexpr nanoseconds wheel::next_deadline() noexcept {
@@ -239,6 +287,9 @@ constexpr nanoseconds wheel::next_deadline() noexcept {
   return with_slots([&](auto& slots) {
     for (slot_position first{}; slots.first(first); refile(slots, first)) {
       if (slots.is_exact(first)) return deadline_of(slots.earliest(first));
+      if constexpr (std::remove_reference_t<decltype(slots)>::has_lanes) {
+        slots.ahead.give_back(slots, first);
+      }
     }
     return rules::never;
   });

@@ -66,20 +66,25 @@ class wheel_node : wheel_link {
   /// The deadline it was last armed with; it outlives the arming.
   [[nodiscard]] constexpr nanoseconds deadline() const noexcept { return deadline_of(key_); }
 
- private:
-  friend class wheel;
-  friend class wheel_list;
-  template <std::size_t Lanes>
-  friend class wheel_slots;
-  friend struct wheel_check;
+  /// Its place among equals; it outlives the arming, too.
+  [[nodiscard]] constexpr std::uint64_t sequence() const noexcept { return sequence_; }
 
   /// Whether it leaves before `other`: by deadline, and among equals in the order armed (E6).
   [[nodiscard]] constexpr bool precedes(const wheel_node& other) const noexcept {
     return key_ != other.key_ ? key_ < other.key_ : sequence_ < other.sequence_;
   }
 
+ private:
+  friend class wheel;
+  friend class wheel_list;
+  template <std::size_t Lanes>
+  friend class wheel_slots;
+  template <std::size_t Lanes>
+  friend class wheel_ahead;
+  friend struct wheel_check;
+
   wheel_key key_ = 0;
-  std::uint64_t sequence_ = 0;  // its wheel's count of arms: unique, and too wide to wrap
+  std::uint64_t sequence_ = 0;  // a count of arms: unique in its wheel, and too wide to wrap
 };
 
 static_assert(sizeof(wheel_node) <= 32);
@@ -98,6 +103,11 @@ class wheel_list {
   [[nodiscard]] constexpr wheel_node& front() const noexcept { return node(sentinel_.next); }
   /// The last node. \pre not empty
   [[nodiscard]] constexpr wheel_node& back() const noexcept { return node(sentinel_.prev); }
+
+  /// The node behind one that is in this list, or null.
+  [[nodiscard]] constexpr wheel_node* after(const wheel_node& n) const noexcept {
+    return n.next == &sentinel_ ? nullptr : &node(n.next);
+  }
 
   constexpr void push_front(wheel_node& n) noexcept { n.link_between(sentinel_, *sentinel_.next); }
   constexpr void push_back(wheel_node& n) noexcept { n.link_between(*sentinel_.prev, sentinel_); }

@@ -56,13 +56,14 @@ inline void prefetch([[maybe_unused]] const void* p) noexcept {
 /// which the nodes are dealt: emptying it walks them in turn, and waits for their misses together.
 ///
 /// Disarming unlinks a node and tells nobody, so two things are kept loosely, always on the safe
-/// side:
-///   - a slot marked as occupied may be empty: `first()` clears such marks as it meets them;
-///   - `earliest` of a slot may be lower than any deadline in it, but never higher. It is exact while a
+/// side: - a slot marked as occupied may be empty: `first()` clears such marks as it meets them; -
+/// `earliest` of a slot may be lower than any deadline in it, but never higher. It is exact while a
 ///     node with that deadline stands at the front, where `insert` puts each new earliest one.
 template <std::size_t Lanes>
 class wheel_slots {
  public:
+  static constexpr bool has_lanes = Lanes > 1;
+
   constexpr wheel_slots() noexcept = default;
   wheel_slots(const wheel_slots&) = delete;
   wheel_slots& operator=(const wheel_slots&) = delete;
@@ -72,10 +73,9 @@ class wheel_slots {
     assert(n.key_ > base);
     const auto [level, slot] = position_of(n.key_, base);
     row& r = rows_[level];
+    if constexpr (has_lanes) ++r.filed[slot];
     if (!r.is_occupied(slot) || n.key_ < r.earliest[slot]) {
-      occupied_levels_ |= 1U << level;
-      r.occupied |= std::uint64_t{1} << slot;
-      r.earliest[slot] = n.key_;
+      mark({level, slot}, n.key_);
       r.slots[slot].lanes[0].push_front(n);
     } else {
       r.slots[slot].lanes[n.sequence_ % Lanes].push_back(n);
@@ -88,7 +88,7 @@ class wheel_slots {
       const auto level = static_cast<unsigned>(std::countr_zero(occupied_levels_));
       const auto slot = static_cast<unsigned>(std::countr_zero(rows_[level].occupied));
       where = {level, slot};
-      if (!rows_[level].slots[slot].empty()) return true;
+      if (!rows_[level].slots[slot].empty() || is_pinned(where)) return true;
       vacate(where);
     }
     return false;
@@ -105,6 +105,44 @@ class wheel_slots {
     return !lane.empty() && lane.front().key_ == earliest(at);
   }
 
+  /// How many nodes were filed in the slot since it was empty: no fewer than are in it.
+  [[nodiscard]] constexpr std::uint32_t filed(slot_position at) const noexcept {
+    return rows_[at.level].filed[at.slot];
+  }
+
+  /// Calls `f` with the slot that comes next in each level.
+  template <typename Function>
+  constexpr void for_each_next(Function f) const noexcept {
+    for (auto levels = occupied_levels_; levels != 0; levels &= levels - 1) {
+      const auto level = static_cast<unsigned>(std::countr_zero(levels));
+      f(slot_position{level, static_cast<unsigned>(std::countr_zero(rows_[level].occupied))});
+    }
+  }
+
+  /// How much time a slot of this level spans.
+  [[nodiscard]] static constexpr wheel_key span_of(unsigned level) noexcept {
+    return wheel_key{1} << (level * level_bits);
+  }
+
+  /// Takes a node out of one lane of a slot, or null. The one that makes `earliest` exact stays.
+  [[nodiscard]] constexpr wheel_node* take(slot_position at, std::size_t lane) noexcept {
+    wheel_list& nodes = rows_[at.level].slots[at.slot].lanes[lane];
+    if (nodes.empty()) return nullptr;
+    wheel_node* n = &nodes.front();
+    if (lane == 0 && n->key_ == earliest(at)) n = nodes.after(*n);
+    if (n == nullptr) return nullptr;
+    prefetch(n->next);  // the next to be taken
+    n->unlink();
+    return n;
+  }
+
+  /// A slot that is not to be forgotten when it is empty, until it is unpinned. One in each level.
+  constexpr void pin(slot_position at) noexcept { rows_[at.level].pinned = at.slot; }
+  constexpr void unpin(slot_position at) noexcept { rows_[at.level].pinned = slots_per_level; }
+  [[nodiscard]] constexpr bool is_pinned(slot_position at) const noexcept {
+    return rows_[at.level].pinned == at.slot;
+  }
+
   /// Empties a slot, handing each of its nodes to `file`, which may insert it anew.
   template <typename Function>
   constexpr void drain(slot_position at, Function file) noexcept {
@@ -113,13 +151,23 @@ class wheel_slots {
     for (std::size_t i = 0; i != Lanes; ++i) {
       chains[i] = rows_[at.level].slots[at.slot].lanes[i].take_all();
     }
+    // Around the lanes in the order in which the nodes were dealt, so that equal deadlines come out
+    // sorted: first whatever was put at the front, then from the lane of the one after it.
+    std::size_t begin = 0;
+    if (has_lanes && chains[0] != nullptr) {
+      wheel_node& n = *chains[0];
+      chains[0] = wheel_list::next_in(n);
+      begin = (n.sequence_ + 1) % Lanes;
+      file(n);
+    }
     for (bool more = true; more;) {
       more = false;
-      for (wheel_node*& chain : chains) {
+      for (std::size_t i = 0; i != Lanes; ++i) {
+        wheel_node*& chain = chains[(begin + i) % Lanes];
         if (chain == nullptr) continue;
         wheel_node& n = *chain;
         chain = wheel_list::next_in(n);
-        if constexpr (Lanes > 1) prefetch(chain);  // needed again a round later
+        if constexpr (has_lanes) prefetch(chain);  // needed again a round later
         file(n);
         more = true;
       }
@@ -145,24 +193,31 @@ class wheel_slots {
   /// Moves everything below `into.level` to that one slot: there it belongs once the base has gone
   /// back to before the slot. Costs the same whatever the slots hold.
   constexpr void collapse(slot_position into) noexcept {
+    assert(!rows_[into.level].is_occupied(into.slot));
+    gather(*this, into);
+  }
+
+  /// The same with what other slots hold below `into.level`.
+  constexpr void gather(wheel_slots& from, slot_position into) noexcept {
     row& target = rows_[into.level];
-    assert(!target.is_occupied(into.slot));
-    for (unsigned level = 0; level != into.level; ++level) {
-      row& r = rows_[level];
-      while (r.occupied != 0) {
-        const auto slot = static_cast<unsigned>(std::countr_zero(r.occupied));
-        if (!target.is_occupied(into.slot)) {
-          // The first that is met is the first in time: its bound holds for all.
-          occupied_levels_ |= 1U << into.level;
-          target.occupied |= std::uint64_t{1} << into.slot;
-          target.earliest[into.slot] = r.earliest[slot];
-        }
-        for (std::size_t i = 0; i != Lanes; ++i) {
-          target.slots[into.slot].lanes[i].append(r.slots[slot].lanes[i]);
-        }
-        vacate({level, slot});
-      }
-    }
+    from.for_each_occupied(into.level, [&](slot_position at) {
+      row& r = from.rows_[at.level];
+      // The first that is met is the first in time: its bound holds for all.
+      if (!target.is_occupied(into.slot)) mark(into, r.earliest[at.slot]);
+      move_nodes(r, at.slot, target, into.slot);
+      from.vacate(at);
+    });
+  }
+
+  /// Takes over all that other slots hold, each to its own place. \pre that is free here
+  constexpr void adopt(wheel_slots& from) noexcept {
+    from.for_each_occupied(level_count, [&](slot_position at) {
+      row& r = from.rows_[at.level];
+      assert(!rows_[at.level].is_occupied(at.slot));
+      mark(at, r.earliest[at.slot]);
+      move_nodes(r, at.slot, rows_[at.level], at.slot);
+      from.vacate(at);
+    });
   }
 
  private:
@@ -185,7 +240,9 @@ class wheel_slots {
     }
 
     std::uint64_t occupied = 0;                         // one bit a slot
+    unsigned pinned = slots_per_level;                  // none
     std::array<wheel_key, slots_per_level> earliest{};  // of occupied slots
+    std::array<std::uint32_t, has_lanes ? slots_per_level : 0> filed{};
     std::array<lane_set, slots_per_level> slots;
   };
 
@@ -194,6 +251,29 @@ class wheel_slots {
     row& r = rows_[at.level];
     r.occupied &= ~(std::uint64_t{1} << at.slot);
     if (r.occupied == 0) occupied_levels_ &= ~(1U << at.level);
+    if constexpr (has_lanes) r.filed[at.slot] = 0;
+  }
+
+  /// Marks a slot as occupied by what is not before `earliest`.
+  constexpr void mark(slot_position at, wheel_key earliest) noexcept {
+    occupied_levels_ |= 1U << at.level;
+    rows_[at.level].occupied |= std::uint64_t{1} << at.slot;
+    rows_[at.level].earliest[at.slot] = earliest;
+  }
+
+  /// Calls `f` with each occupied slot below a level, in the order of time. `f` may vacate it.
+  template <typename Function>
+  constexpr void for_each_occupied(unsigned below, Function f) noexcept {
+    for (unsigned level = 0; level != below; ++level) {
+      for (auto slots = rows_[level].occupied; slots != 0; slots &= slots - 1)
+        f(slot_position{level, static_cast<unsigned>(std::countr_zero(slots))});
+    }
+  }
+
+  static constexpr void move_nodes(row& from, unsigned slot, row& to, unsigned into) noexcept {
+    for (std::size_t i = 0; i != Lanes; ++i)
+      to.slots[into].lanes[i].append(from.slots[slot].lanes[i]);
+    if constexpr (has_lanes) to.filed[into] += from.filed[slot];
   }
 
   std::uint32_t occupied_levels_ = 0;  // one bit a level

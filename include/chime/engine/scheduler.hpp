@@ -1,0 +1,149 @@
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
+#pragma once
+
+#include <chime/engine/base.hpp>
+#include <chime/engine/cpu_look.hpp>
+#include <chime/engine/time_line.hpp>
+#include <chime/engine/time_source.hpp>
+#include <chime/rules.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace chime::engine {
+
+/// Joins the time lines with a time source: says what is due, and when to look again.
+///
+/// It does not wait, and nothing happens in it by itself: whoever drives it sleeps until
+/// `next_look()` and then takes what is due.
+///
+///     for (scheduler.look(); scheduled* t = scheduler.pop_due();) ...expire t, file it again...
+///     sleep until scheduler.next_look()
+///
+/// No lock: one call at a time.
+class scheduler {
+ public:
+  /// \param threads how many threads of the program can run at once: CPU time passes so much
+  ///        faster than time
+  explicit scheduler(const time_source& time, unsigned threads = 1) noexcept
+      : time_{&time}, threads_{threads} {}
+
+  /// Goes by another time source from now on. \pre no timer is filed
+  void use(const time_source& time) noexcept { time_ = &time; }
+
+  /// The line of a base, of a thread where the base is thread_cpu. Lasts while it has users; a
+  /// thread's goes to another thread when it has none.
+  [[nodiscard]] time_line& line(base on, thread_clock thread = {}) {
+    if (on != base::thread_cpu) thread = {};
+    for (const auto& known : lines_) {
+      time_line& line = known->timers;
+      if (line.on() != on) continue;
+      if (line.users == 0) {
+        assert(line.empty());
+        line.set_thread(thread);
+        (void)line.pop_due(now(line));  // it is empty: so that it knows the time
+      }
+      if (line.thread() == thread) return line;
+    }
+    time_line& line = lines_.emplace_back(std::make_unique<watched_line>(on, thread))->timers;
+    (void)line.pop_due(now(line));
+    return line;
+  }
+
+  [[nodiscard]] nanoseconds now(base on, thread_clock thread = {}) const noexcept {
+    return time_->now(on, thread);
+  }
+  [[nodiscard]] nanoseconds now(const time_line& line) const noexcept {
+    const nanoseconds read = now(line.on(), line.thread());
+    return line.on() == base::thread_cpu ? line.not_back(read) : read;
+  }
+
+  /// Reads all clocks that are needed: `pop_due` goes by these readings.
+  void look() noexcept {
+    for (const auto& l : lines_) {
+      if (l->timers.empty()) continue;
+      l->now = now(l->timers);
+      if (is_cpu(l->timers.on())) l->cpu.looked(l->now, now(base::monotonic));
+    }
+  }
+
+  struct expired {
+    scheduled* timer = nullptr;  ///< taken out of its line; null: nothing is due any more
+    nanoseconds now{};           ///< the time on its base
+  };
+
+  /// The next timer that was due at the last look: on each base in the order of the deadlines, and
+  /// one base after the other, so that none starves.
+  [[nodiscard]] expired pop_due() noexcept {
+    for (std::size_t i = 0; i < lines_.size(); ++i) {
+      watched_line& l = *lines_[looking_at_];
+      looking_at_ = (looking_at_ + 1) % lines_.size();
+      if (l.timers.empty()) continue;
+      if (scheduled* const timer = l.timers.pop_due(l.now)) return {timer, l.now};
+    }
+    return {};
+  }
+
+  /// When to look again, on the monotonic base; `rules::never` if there is nothing to look for.
+  [[nodiscard]] nanoseconds next_look() noexcept {
+    nanoseconds first = rules::never;
+    for (const auto& l : lines_) {
+      const nanoseconds due = l->timers.next_wakeup();
+      if (due != rules::never) first = std::min(first, on_monotonic(*l, due));
+    }
+    return first;
+  }
+
+  /// The same for one timer alone: no later than its deadline plus tolerance.
+  [[nodiscard]] nanoseconds look_for(const scheduled& timer, const time_line& line,
+                                     nanoseconds deadline) const noexcept {
+    const nanoseconds due = rules::saturating_add(deadline, timer.tolerance());
+    if (line.on() == base::monotonic) return due;
+    for (const auto& l : lines_)
+      if (&l->timers == &line) return on_monotonic(*l, due);
+    return due;
+  }
+
+  /// How far the next wake-up is on those bases for which `counts(base)`; `rules::never` if there
+  /// is none.
+  template <typename Predicate>
+  [[nodiscard]] nanoseconds left(Predicate counts) noexcept {
+    nanoseconds least = rules::never;
+    for (const auto& l : lines_) {
+      if (!counts(l->timers.on())) continue;
+      const nanoseconds due = l->timers.next_wakeup();
+      if (due != rules::never) least = std::min(least, rules::remaining(due, now(l->timers)));
+    }
+    return least;
+  }
+
+ private:
+  struct watched_line {
+    watched_line(base on, thread_clock thread) noexcept : timers{on, thread} {}
+
+    time_line timers;
+    nanoseconds now{};  // at the last look
+    cpu_look cpu;
+  };
+
+  // The time on the base is read first: what passes between the two readings makes the look late by
+  // as much, never early and in vain.
+  [[nodiscard]] nanoseconds on_monotonic(const watched_line& l, nanoseconds due) const noexcept {
+    const base on = l.timers.on();
+    if (on == base::monotonic) return due;
+    nanoseconds left = rules::remaining(due, now(l.timers));
+    if (is_cpu(on)) left = l.cpu.nap(left, on == base::thread_cpu ? 1 : threads_);
+    return rules::saturating_add(now(base::monotonic), left);
+  }
+
+  const time_source* time_;
+  unsigned threads_;
+  std::vector<std::unique_ptr<watched_line>> lines_;
+  std::size_t looking_at_ = 0;
+};
+
+}  // namespace chime::engine
