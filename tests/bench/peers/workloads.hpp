@@ -1,32 +1,39 @@
 // Copyright (c) 2026 the chime authors.
 // Distributed under the Boost Software License, Version 1.0 (see LICENSE).
+#pragma once
 
-// The wheel and its peers on the same workloads in one process. Beside Google Benchmark's table it
-// prints, from the medians of the repetitions,
-//     ratio <workload> n=<N> chime=<ns> <peer>=<ns> x=<peer/chime>
-// Choose with --benchmark_filter=<workload>/<peer>/<n>; n from CHIME_BENCH_N (default "1000 100000
-// 1000000").
+/// \file
+/// What timer queues are put through. A queue numbers its timers 0 .. n-1, takes times in
+/// nanoseconds, and says in `is_told_the_time` whether it can be told what time it is:
+/// `expire(now, f)` then calls `f(timer)` for each due timer in order; `f` may arm it again.
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <ctime>
-#include <map>
-#include <sstream>
+#include <memory>
 #include <string>
 #include <type_traits>
 #include <vector>
 
-#include "wheel_peers.hpp"
-
 namespace chime::bench {
-namespace {
+
+using std::int64_t;
+using std::size_t;
 
 constexpr int64_t second = 1'000'000'000;
-constexpr int64_t horizon = 10 * second;  // deadlines lie uniformly within it
+constexpr int64_t horizon = 10 * second;  // deadlines lie within it
+
+/// How deadlines lie.
+enum class spread {
+  uniform,
+  clustered,  ///< within a millisecond of every tenth of a second
+  equal,      ///< each as long after the one before it was armed: one timeout for all
+};
 
 /// xorshift64*: cheap enough not to be what is measured.
 class random_numbers {
@@ -44,7 +51,7 @@ class random_numbers {
   std::uint64_t state_;
 };
 
-std::vector<std::uint32_t> shuffled(size_t n, random_numbers& random) {
+inline std::vector<std::uint32_t> shuffled(size_t n, random_numbers& random) {
   std::vector<std::uint32_t> order(n);
   for (size_t i = 0; i != n; ++i) order[i] = static_cast<std::uint32_t>(i);
   for (size_t i = n; i > 1; --i)
@@ -55,10 +62,33 @@ std::vector<std::uint32_t> shuffled(size_t n, random_numbers& random) {
 /// A queue with n timers armed, somewhere in the life of a clock.
 template <typename Queue>
 struct setting {
-  setting(size_t count, std::uint64_t seed) : n{count}, random{seed}, queue{count} {}
+  setting(size_t count, spread s, std::uint64_t seed)
+      : n{count}, lie{s}, random{seed}, queue{count} {
+    if constexpr (Queue::is_told_the_time)
+      queue.expire(start, [](size_t) {});  // it has been looked at before
+  }
+
+  /// For a timer armed at `then`.
+  int64_t deadline(int64_t then) {
+    switch (lie) {
+      case spread::clustered: {
+        constexpr int64_t apart = second / 10;
+        const int64_t at = then + random.below(horizon - apart);
+        return (at / apart + 1) * apart + random.below(second / 1000);
+      }
+      case spread::equal: return then + horizon / 2;
+      case spread::uniform: break;
+    }
+    return then + random.below(horizon);
+  }
+  /// For the k-th of all timers, armed one after the other.
+  int64_t deadline_of(size_t k) {
+    const auto step = horizon / 2 / static_cast<int64_t>(n);
+    return deadline(start + (lie == spread::equal ? static_cast<int64_t>(k) * step : 0));
+  }
 
   void arm_all() {
-    for (size_t i = 0; i != n; ++i) queue.arm(i, start + random.below(horizon));
+    for (size_t i = 0; i != n; ++i) queue.arm(i, deadline_of(i));
   }
   /// Runs as many expiries as there are timers, each armed again at once.
   template <typename Step>
@@ -67,7 +97,7 @@ struct setting {
     for (size_t done = 0; done < n; now += tick) {
       step([&] {
         queue.expire(now, [&](size_t i) {
-          queue.arm(i, now + random.below(horizon));
+          queue.arm(i, deadline(now));
           ++done;
         });
       });
@@ -76,6 +106,7 @@ struct setting {
 
   static constexpr int64_t start = 1'000'000 * second;
   size_t n;
+  spread lie;
   random_numbers random;
   Queue queue;
   int64_t now = start;
@@ -103,7 +134,8 @@ struct rearm {
     s.arm_all();
     const auto order = shuffled(s.n, s.random);
     return seconds_of([&] {
-      for (const size_t i : order) s.queue.rearm(i, s.start + s.random.below(horizon));
+      size_t k = 0;
+      for (const size_t i : order) s.queue.rearm(i, s.deadline_of(k++));
     });
   }
 };
@@ -117,7 +149,8 @@ struct cancel {
     return seconds_of([&] {
       for (const size_t i : order) s.queue.cancel(i);
       // A queue that only marks what is cancelled has to find it yet.
-      s.queue.expire(s.start + horizon, [](size_t) { std::abort(); });
+      if constexpr (Queue::is_told_the_time)
+        s.queue.expire(s.start + 2 * horizon, [](size_t) { std::abort(); });
     });
   }
 };
@@ -129,7 +162,7 @@ struct expire {
     s.arm_all();
     size_t done = 0;
     const double t =
-        seconds_of([&] { s.queue.expire(s.start + horizon, [&](size_t) { ++done; }); });
+        seconds_of([&] { s.queue.expire(s.start + 2 * horizon, [&](size_t) { ++done; }); });
     if (done != s.n) std::abort();
     return t;
   }
@@ -198,92 +231,53 @@ struct stall {
   }
 };
 
-/// Collects the medians, and prints the ratios after the table.
-class ratio_reporter : public benchmark::ConsoleReporter {
- public:
-  ratio_reporter() : ConsoleReporter{OO_Tabular} {}
-
-  void ReportRuns(const std::vector<Run>& runs) override {
-    ConsoleReporter::ReportRuns(runs);
-    for (const Run& run : runs) {
-      if (run.run_type == Run::RT_Aggregate && run.aggregate_name != "median") continue;
-      if (run.run_type != Run::RT_Aggregate && run.repetitions > 1) continue;
-      std::string name = run.run_name.function_name;
-      const auto a = name.find('/');
-      const auto b = name.find('/', a + 1);
-      medians_[{name.substr(0, a), std::strtoul(name.c_str() + b + 1, nullptr, 10)}]
-              [name.substr(a + 1, b - a - 1)] = run.GetAdjustedRealTime();
-    }
-  }
-  void Finalize() override {
-    for (const auto& [key, peers] : medians_) {
-      const auto mine = peers.find("chime");
-      if (mine == peers.end()) continue;
-      for (const auto& [peer, time] : peers) {
-        if (peer == "chime") continue;
-        std::printf("ratio %-8s n=%zu chime=%.1f %s=%.1f x=%.2f\n", key.first.c_str(), key.second,
-                    mine->second, peer.c_str(), time, time / mine->second);
-      }
-    }
-  }
-
- private:
-  std::map<std::pair<std::string, size_t>, std::map<std::string, double>> medians_;
-};
-
 /// Registers one workload for one queue. What is reported is the time of one operation.
 template <typename Workload, typename Queue>
-void add(size_t n) {
-  const auto body = [n](benchmark::State& state) {
+void add(size_t n, spread lie) {
+  const auto body = [n, lie](benchmark::State& state) {
     const int rounds =
         static_cast<int>(std::max<size_t>(1, 100'000 / n));  // of small settings, several
     for (auto _ : state) {
       double t = 0;
       for (int i = 0; i != rounds; ++i) {
-        auto s = std::make_unique<setting<Queue>>(n, static_cast<std::uint64_t>(i + 1));
+        auto s = std::make_unique<setting<Queue>>(n, lie, static_cast<std::uint64_t>(i + 1));
         t += Workload::run(*s);
       }
       state.SetIterationTime(t / static_cast<double>(n) / rounds);
     }
   };
-  const std::string name =
-      std::string{Workload::name} + "/" + Queue::name + "/" + std::to_string(n);
+  static constexpr const char* how[] = {"", ".clustered", ".equal"};
+  const std::string name = std::string{Workload::name} + how[static_cast<int>(lie)] + "/" +
+                           Queue::name + "/" + std::to_string(n);
   benchmark::RegisterBenchmark(name.c_str(), body)
       ->UseManualTime()
       ->Iterations(1)
-      ->Repetitions(5)
       ->ReportAggregatesOnly()
       ->Unit(benchmark::kNanosecond);
 }
 
-template <typename Workload>
-void add_all(size_t n) {
-  add<Workload, chime_wheel>(n);
-  add<Workload, asio_queue>(n);
-  add<Workload, lazy_heap>(n);
-  add<Workload, rb_tree>(n);
-}
-
-}  // namespace
-}  // namespace chime::bench
-
-int main(int argc, char** argv) {
-  using namespace chime::bench;
-  const char* chosen = std::getenv("CHIME_BENCH_N");
-  std::istringstream sizes{chosen != nullptr ? chosen : "1000 100000 1000000"};
-  for (std::size_t n = 0; sizes >> n;) {
-    add_all<schedule>(n);
-    add_all<rearm>(n);
-    add_all<cancel>(n);
-    add_all<expire>(n);
-    add_all<hold>(n);
-    add_all<extend>(n);
-    add_all<timeouts>(n);
-    add_all<stall>(n);
+/// Puts a queue through all that it can do. (To put off ever further and to time out are of one
+/// duration by themselves.)
+template <typename Queue>
+void add_queue(size_t n) {
+  for (const spread lie : {spread::uniform, spread::clustered, spread::equal}) {
+    add<schedule, Queue>(n, lie);
+    add<rearm, Queue>(n, lie);
+    add<cancel, Queue>(n, lie);
+    if constexpr (Queue::is_told_the_time) {
+      add<expire, Queue>(n, lie);
+      add<hold, Queue>(n, lie);
+      add<stall, Queue>(n, lie);
+    }
   }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  ratio_reporter reporter;
-  benchmark::RunSpecifiedBenchmarks(&reporter);
-  benchmark::Shutdown();
+  add<extend, Queue>(n, spread::uniform);
+  if constexpr (Queue::is_told_the_time) add<timeouts, Queue>(n, spread::uniform);
 }
+
+// One for each file of queues. False where the library is not there.
+void add_queues(size_t n);
+bool add_libuv(size_t n);
+bool add_libevent(size_t n);
+bool add_libev(size_t n);
+
+}  // namespace chime::bench

@@ -1,11 +1,9 @@
 // Copyright (c) 2026 the chime authors.
 // Distributed under the Boost Software License, Version 1.0 (see LICENSE).
-#pragma once
 
-/// \file
-/// Timer queues behind one interface, for tests/bench/wheel.cpp: timers are numbered 0 .. n-1,
-/// times are nanoseconds, and `expire(now, f)` calls `f(timer)` for each due timer in order; `f`
-/// may arm it again.
+// Timer queues that are data structures and nothing else.
+
+#include "workloads.hpp"
 
 #include <boost/asio/detail/op_queue.hpp>
 #include <boost/asio/detail/timer_queue.hpp>
@@ -21,13 +19,12 @@
 #include <vector>
 
 namespace chime::bench {
-
-using std::int64_t;
-using std::size_t;
+namespace {
 
 /// chime's wheel.
 class chime_wheel {
  public:
+  static constexpr bool is_told_the_time = true;
   static constexpr const char* name = "chime";
 
   explicit chime_wheel(size_t n) : timers_(new timer[n]) {}
@@ -52,6 +49,7 @@ class chime_wheel {
 /// What steady_timer keeps its deadlines in.
 class asio_queue {
  public:
+  static constexpr bool is_told_the_time = true;
   static constexpr const char* name = "asio";
 
   explicit asio_queue(size_t n) : timers_(new timer[n]) {}
@@ -113,6 +111,7 @@ class asio_queue {
 /// A binary heap whose cancelled entries stay until they come up.
 class lazy_heap {
  public:
+  static constexpr bool is_told_the_time = true;
   static constexpr const char* name = "priority_queue";
 
   explicit lazy_heap(size_t n) : generations_(n) {}
@@ -148,6 +147,7 @@ class lazy_heap {
 /// A red-black tree, as kernels use.
 class rb_tree {
  public:
+  static constexpr bool is_told_the_time = true;
   static constexpr const char* name = "intrusive_set";
 
   explicit rb_tree(size_t n) : timers_(new timer[n]) {}
@@ -180,5 +180,14 @@ class rb_tree {
   std::unique_ptr<timer[]> timers_;
   boost::intrusive::multiset<timer, boost::intrusive::constant_time_size<false>> tree_;
 };
+
+}  // namespace
+
+void add_queues(size_t n) {
+  add_queue<chime_wheel>(n);
+  add_queue<asio_queue>(n);
+  add_queue<lazy_heap>(n);
+  add_queue<rb_tree>(n);
+}
 
 }  // namespace chime::bench
