@@ -1,0 +1,574 @@
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
+#include "clocks.hpp"
+#include "list.hpp"
+#include "memory.hpp"
+#include "privilege.hpp"
+#include "process.hpp"
+#include "signals.hpp"
+#include "symbol.hpp"
+#include "sys.hpp"
+#include "trace.hpp"
+
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <chime/duration.hpp>
+#include <chime/engine/posix_timer_model.hpp>
+#include <climits>
+#include <cstdarg>
+
+#include <cstdlib>
+#include <optional>
+#include <utility>
+
+namespace preload {
+
+using chime::clock_kind;
+using chime::reference;
+using chime::engine::base;
+using chime::engine::posix_timer_model;
+using std::chrono::milliseconds;
+namespace rules = chime::rules;
+
+namespace {
+
+/// SIGEV_THREAD: what glibc would do with its notifications.
+struct thread_start {
+  void (*function)(::sigval) = nullptr;
+  ::sigval value{};
+  ::pthread_attr_t how;
+  // What threads have from the one that starts them: with libc, the program's own.
+  char name[16]{};
+  long slack = 0;
+  long niceness = 0;
+
+  void note_inherited() noexcept {
+    raw(SYS_prctl, PR_GET_NAME, name);
+    slack = raw(SYS_prctl, PR_GET_TIMERSLACK);
+    niceness = 20 - raw(SYS_getpriority, PRIO_PROCESS, 0);
+  }
+  void inherit() const noexcept {
+    raw(SYS_prctl, PR_SET_NAME, name);
+    raw(SYS_prctl, PR_SET_TIMERSLACK, slack);
+    raw(SYS_setpriority, PRIO_PROCESS, 0, niceness);
+  }
+};
+
+struct posix_timer : node {
+  posix_timer(clock_kind on, chime::engine::notifies how) noexcept
+      : node{kind::posix_timer}, clock{on}, model{on, how} {}
+
+  clock_kind clock;
+  posix_timer_model model;
+  int id = 0;
+  int signo = 0;  // 0: tells by no signal
+  int tid = 0;    // whom; 0: the process
+  ::sigval value{};
+  chime::thread_clock whose{};              // of a CPU clock
+  chime::engine::time_line* cpu = nullptr;  // that of one thread or of another process
+  bool is_held = false;                     // its notification waits for its place in the queue
+  int target = 0;                           // else that went to this thread; 0: to the process
+  std::optional<thread_start> start;
+
+  place<posix_timer> among_equal_ids;
+  place<posix_timer> among_told_by;
+  place<posix_timer> among_pending;
+  place<posix_timer> among_launching;
+};
+
+constexpr std::size_t buckets = 8192;
+
+constinit pool<posix_timer> timers;
+constinit list<posix_timer, &posix_timer::among_equal_ids> by_id[buckets]{};
+constinit list<posix_timer, &posix_timer::among_told_by> told_by[65]{};     // by signal
+constinit list<posix_timer, &posix_timer::among_pending> pending_by[65]{};  // of those
+constinit list<posix_timer, &posix_timer::among_launching> launching;
+constinit int next_id = 0;
+constinit unsigned alive = 0;
+constinit bool restores_ids = false;  // prctl PR_TIMER_CREATE_RESTORE_IDS
+
+posix_timer* find(int id) noexcept {
+  if (id < 0) return nullptr;
+  posix_timer* t = by_id[static_cast<unsigned>(id) % buckets].first();
+  while (t != nullptr && t->id != id)
+    t = list<posix_timer, &posix_timer::among_equal_ids>::after(*t);
+  return t;
+}
+
+nanoseconds time_of(const posix_timer& t, base on) noexcept {
+  return the_scheduler().now(on, t.whose);
+}
+nanoseconds time_of(const posix_timer& t) noexcept { return time_of(t, t.model.filed_on()); }
+
+posix_timer* next_pending(const posix_timer& t) noexcept {
+  return list<posix_timer, &posix_timer::among_pending>::after(t);
+}
+
+/// After anything that may have moved it.
+void settle(posix_timer& t) noexcept {
+  if (!t.model.pending()) pending_by[t.signo].remove(t);
+  auto& line = t.cpu != nullptr ? *t.cpu : the_scheduler().line(t.model.filed_on());
+  file(t, line, t.model.next_deadline());
+}
+
+::siginfo_t info_of(const posix_timer& t) noexcept {
+  ::siginfo_t info{};
+  info.si_signo = t.signo;
+  info.si_code = SI_TIMER;
+  info.si_timerid = t.id;
+  info.si_overrun = static_cast<int>(t.model.sequence());  // until it is accepted
+  info.si_value = t.value;
+  return info;
+}
+
+/// A standard signal is queued only once. The kernel's timers are told from, though, so others wait
+/// here.
+bool must_wait(const posix_timer& t) noexcept {
+  if (t.signo >= 32) return false;
+  if (t.target == 0) return (pending_signals() & just(t.signo)) != 0;
+  for (const posix_timer* o = pending_by[t.signo].first(); o != nullptr; o = next_pending(*o))
+    if (o != &t && !o->is_held && o->target == t.target) return true;
+  return false;
+}
+
+/// Queues the timer's notification.
+void tell(posix_timer& t) noexcept {
+  if (t.start) {
+    launching.push_back(t);
+    wake_engine();
+    return;
+  }
+  pending_by[t.signo].push_back(t);
+  const bool is_for_runner = chime::counts_cpu(t.clock) && t.tid == 0;
+  t.target = is_for_runner ? signals::running_thread(t.signo) : t.tid;
+  t.is_held = must_wait(t);
+  if (t.is_held) return;
+  switch (signals::queue(info_of(t), t.target)) {
+    case signals::sent::queued: break;
+    case signals::sent::ignored:
+      t.model.ignored();
+      pending_by[t.signo].remove(t);
+      break;
+    case signals::sent::failed:
+      // RLIMIT_SIGPENDING. The kernel's timers have a place of their own in the queue.
+      t.is_held = true;
+      file(t, the_scheduler().line(base::monotonic),
+           clocks::now(CLOCK_MONOTONIC) + clocks::from_real(milliseconds{2}));
+      break;
+  }
+}
+
+/// A notification that was dropped where nobody could see it: the signal is ignored, was blocked when
+/// it came, and is not any more. To be asked before the timer is.
+void notice_dropped(posix_timer& t) noexcept {
+  if (t.signo == 0 || t.start || t.tid != 0 || !t.model.pending() || t.is_held) return;
+  if (t.target != 0 && raw(SYS_tgkill, own_pid(), t.target, 0) != 0) {
+    tell(t);  // that thread ended without having accepted it; the process has it
+    return;
+  }
+  if ((pending_signals() & just(t.signo)) != 0 || !signals::is_ignored(t.signo)) return;
+  t.model.accept(time_of(t), t.model.sequence());
+  settle(t);
+}
+
+bool is_leftover(const signals::arrival& a) noexcept {
+  if (a.code != SI_TIMER) return false;
+  const posix_timer* const t = find(a.timer_id);
+  if (t == nullptr) return a.timer_id >= 0 && a.timer_id < next_id;
+  return t->signo != a.signo || !t->model.pending() ||
+         static_cast<int>(t->model.sequence()) != a.overrun;
+}
+
+void purge(posix_timer& t, bool was_queued) noexcept {
+  t.is_held = false;
+  pending_by[t.signo].remove(t);
+  if (!was_queued || t.start || t.signo == 0) return;
+  signals::purge(t.signo, is_leftover);
+  signals::queue_waiting(t.signo);
+}
+
+/// Whether a clock makes timers, as kernel/time/posix-timers.c has it. 0, or the errno.
+long judge_clock(int clock, clock_kind& kind) noexcept {
+  switch (clock) {
+    case CLOCK_REALTIME: kind = clock_kind::realtime; return 0;
+    case CLOCK_MONOTONIC: kind = clock_kind::monotonic; return 0;
+    case CLOCK_BOOTTIME: kind = clock_kind::boottime; return 0;
+    case CLOCK_TAI: kind = clock_kind::tai; return 0;
+    case CLOCK_REALTIME_ALARM: kind = clock_kind::realtime_alarm; return 0;
+    case CLOCK_BOOTTIME_ALARM: kind = clock_kind::boottime_alarm; return 0;
+    case CLOCK_PROCESS_CPUTIME_ID: kind = clock_kind::process_cpu; return 0;
+    case CLOCK_THREAD_CPUTIME_ID: kind = clock_kind::thread_cpu; return 0;
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_MONOTONIC_COARSE: return -EOPNOTSUPP;
+    default: break;
+  }
+  if (clock >= 0) return -EINVAL;
+  if ((clock & 7) == 3) return -EOPNOTSUPP;  // a descriptor's (CLOCKFD)
+  kind = clock_kind::thread_cpu;
+  return 0;
+}
+
+/// What a clock says only after all else was judged.
+long open_clock(int clock) noexcept {
+  ::timespec t{};
+  if (clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) {
+    // alarm_timer_create() in kernel/time/alarmtimer.c. Only with an RTC has the clock a resolution.
+    if (raw(SYS_clock_getres, clock, &t) != 0) return -EOPNOTSUPP;
+    return has_capability(CAP_WAKE_ALARM) ? 0 : -EPERM;
+  }
+  return clock < 0 && raw(SYS_clock_gettime, clock, &t) != 0 ? -EINVAL : 0;
+}
+
+bool is_good(const ::sigevent& e) noexcept {
+  switch (e.sigev_notify) {
+    case SIGEV_THREAD_ID:
+      if (raw(SYS_tgkill, raw(SYS_getpid), e._sigev_un._tid, 0) != 0) return false;
+      [[fallthrough]];
+    case SIGEV_SIGNAL:
+    case SIGEV_THREAD: return e.sigev_signo >= 1 && e.sigev_signo <= 64;
+    case SIGEV_NONE: return true;
+    default: return false;
+  }
+}
+
+/// RLIMIT_SIGPENDING counts a signal for each timer, and those of the user's other processes, of
+/// which this one knows nothing.
+bool is_too_many() noexcept {
+  ::rlimit limit{};
+  return raw(SYS_prlimit64, 0, RLIMIT_SIGPENDING, nullptr, &limit) == 0 && alive >= limit.rlim_cur;
+}
+
+void erase(posix_timer& t) noexcept {
+  by_id[static_cast<unsigned>(t.id) % buckets].remove(t);
+  told_by[t.signo].remove(t);
+  pending_by[t.signo].remove(t);
+  launching.remove(t);
+  chime::engine::time_line::remove(t);
+  if (t.cpu != nullptr) t.cpu->users -= 1;
+  if (t.start) ::pthread_attr_destroy(&t.start->how);
+  timers.destroy(&t);
+  --alive;
+}
+
+/// The attributes that the program gave, for threads that nobody joins.
+void copy_attributes(::pthread_attr_t& to, const ::pthread_attr_t* from) noexcept {
+  ::pthread_attr_init(&to);
+  if (from != nullptr) {
+    int n = 0;
+    std::size_t size = 0;
+    void* stack = nullptr;
+    ::sched_param priority{};
+    if (::pthread_attr_getinheritsched(from, &n) == 0) ::pthread_attr_setinheritsched(&to, n);
+    if (::pthread_attr_getschedpolicy(from, &n) == 0) ::pthread_attr_setschedpolicy(&to, n);
+    if (::pthread_attr_getschedparam(from, &priority) == 0)
+      ::pthread_attr_setschedparam(&to, &priority);
+    if (::pthread_attr_getscope(from, &n) == 0) ::pthread_attr_setscope(&to, n);
+    if (::pthread_attr_getguardsize(from, &size) == 0) ::pthread_attr_setguardsize(&to, size);
+    if (::pthread_attr_getstack(from, &stack, &size) == 0 && size != 0) {
+      // Without a stack of its own, what it says is where one would end: below its size.
+      if (reinterpret_cast<std::uintptr_t>(stack) + size != 0)
+        ::pthread_attr_setstack(&to, stack, size);
+      else
+        ::pthread_attr_setstacksize(&to, size);
+    }
+  }
+  ::pthread_attr_setdetachstate(&to, PTHREAD_CREATE_DETACHED);
+}
+
+/// `libc`: SIGEV_THREAD is a thread, which to the kernel is a signal (P2).
+long create(int clock, const ::sigevent* event, int* id, bool libc) noexcept {
+  ::sigevent e{};
+  if (event != nullptr && copy_in(e, event) != 0) return -EFAULT;
+  clock_kind kind{};
+  if (const long error = judge_clock(clock, kind); error != 0) return error;
+  locked all;
+  if (is_too_many()) return -EAGAIN;
+  int number = next_id;
+  if (restores_ids) {
+    if (copy_in(number, id) != 0) return -EFAULT;
+    if (number < 0) return -EINVAL;
+    if (find(number) != nullptr) return -EBUSY;
+  } else {
+    while (find(number) != nullptr) number = number == INT_MAX ? 0 : number + 1;
+  }
+  next_id = number == INT_MAX ? 0 : number + 1;
+  if (event == nullptr) {
+    e.sigev_notify = SIGEV_SIGNAL;
+    e.sigev_signo = SIGALRM;
+    e.sigev_value.sival_int = libc ? 0 : number;  // glibc gives the kernel an event of its own
+  } else if (!is_good(e) && !(libc && e.sigev_notify == SIGEV_THREAD)) {
+    return -EINVAL;
+  }
+  if (const long error = copy_out(id, number); error != 0) return error;
+  if (const long error = open_clock(clock); error != 0) return error;
+  posix_timer* const t =
+      timers.make(kind, e.sigev_notify == SIGEV_NONE ? chime::engine::notifies::never
+                                                     : chime::engine::notifies::by_signal);
+  if (t == nullptr) return -EAGAIN;
+  ++alive;
+  t->id = number;
+  t->value = e.sigev_value;
+  if (clock == CLOCK_THREAD_CPUTIME_ID) clock = static_cast<int>(~raw(SYS_gettid) << 3 | 6);
+  if (kind == clock_kind::thread_cpu) {
+    t->whose = static_cast<chime::thread_clock>(clock);
+    t->cpu = &the_scheduler().line(base::thread_cpu, t->whose);
+    t->cpu->users += 1;
+  }
+  if (libc && e.sigev_notify == SIGEV_THREAD) {
+    t->start.emplace();
+    t->start->function = e._sigev_un._sigev_thread._function;
+    t->start->value = e.sigev_value;
+    copy_attributes(t->start->how, e._sigev_un._sigev_thread._attribute);
+    t->start->note_inherited();
+  } else if (e.sigev_notify != SIGEV_NONE) {
+    t->signo = e.sigev_signo;
+    if (e.sigev_notify == SIGEV_THREAD_ID) t->tid = e._sigev_un._tid;
+    told_by[t->signo].push_back(*t);
+    signals::watch(t->signo);
+  }
+  by_id[static_cast<unsigned>(number) % buckets].push_back(*t);
+  return 0;
+}
+
+::itimerspec to_libc_type(const chime::engine::timer_spec& t) noexcept {
+  ::itimerspec out{};
+  out.it_value = chime::to_timespec<::timespec>(t.value);
+  out.it_interval = chime::to_timespec<::timespec>(t.interval);
+  return out;
+}
+
+/// The clock is that of a thread or process that is no more.
+bool is_clock_gone(const posix_timer& t) noexcept {
+  ::timespec now{};
+  return t.cpu != nullptr && clocks::read_real(static_cast<clockid_t>(t.whose), now) != 0;
+}
+
+long settime(int id, int flags, const ::itimerspec* to, ::itimerspec* old) noexcept {
+  if (to == nullptr) return -EINVAL;
+  ::itimerspec given{};
+  if (copy_in(given, to) != 0) return -EFAULT;
+  const auto value = chime::from_timespec(given.it_value);
+  const auto interval = chime::from_timespec(given.it_interval);
+  if (!value || !interval) return -EINVAL;
+  const auto from = (flags & TIMER_ABSTIME) != 0 ? reference::absolute : reference::relative;
+  chime::engine::set_result result;
+  {
+    locked all;
+    posix_timer* const t = find(id);
+    if (t == nullptr) return -EINVAL;
+    if (is_clock_gone(*t)) return -ESRCH;  // posix_cpu_timer_set() in posix-cpu-timers.c
+    notice_dropped(*t);
+    const bool was_queued = t->model.pending() && !t->is_held;
+    result = t->model.settime({*value, *interval, from},
+                              {time_of(*t), time_of(*t, t->model.filed_on(from))});
+    purge(*t, was_queued);
+    settle(*t);
+  }
+  catch_up();
+  return old == nullptr ? 0 : copy_out(old, to_libc_type(result.old));
+}
+
+long gettime(int id, ::itimerspec* out) noexcept {
+  chime::engine::timer_spec left;
+  {
+    locked all;
+    posix_timer* const t = find(id);
+    if (t == nullptr) return -EINVAL;
+    notice_dropped(*t);
+    if (!is_clock_gone(*t)) left = t->model.gettime(time_of(*t));
+    if (!t->is_held) settle(*t);
+  }
+  return copy_out(out, to_libc_type(left));
+}
+
+long getoverrun(int id) noexcept {
+  locked all;
+  posix_timer* const t = find(id);
+  if (t == nullptr) return -EINVAL;
+  notice_dropped(*t);
+  return t->model.getoverrun();
+}
+
+long remove(int id) noexcept {
+  locked all;
+  posix_timer* const t = find(id);
+  if (t == nullptr) return -EINVAL;
+  const bool was_queued = t->model.pending() && !t->is_held;
+  t->model.withdraw();
+  purge(*t, was_queued);
+  erase(*t);
+  return 0;
+}
+
+}  // namespace
+
+void fire_posix_timer(node& n, nanoseconds now) noexcept {
+  auto& t = static_cast<posix_timer&>(n);
+  if (t.model.pending()) return tell(t);  // it had to wait for its place in the queue
+  if (t.model.expire(now)) tell(t);
+  if (!t.is_held) settle(t);
+}
+
+bool launch_next() noexcept {
+  thread_start start;
+  {
+    locked all;
+    posix_timer* const t = launching.first();
+    if (t == nullptr) return false;
+    launching.remove(*t);
+    const bool counts = t->model.accept(time_of(*t), t->model.sequence()).counts;
+    settle(*t);
+    if (!counts) return true;  // set anew meanwhile
+    start = *t->start;
+    copy_attributes(start.how, &t->start->how);
+  }
+  auto* const handed = static_cast<thread_start*>(::malloc(sizeof start));
+  if (handed != nullptr) {
+    *handed = start;
+    ::pthread_t thread{};
+    const auto run = [](void* given) -> void* {
+      const thread_start mine = *static_cast<thread_start*>(given);
+      ::free(given);
+      mine.inherit();
+      mine.function(mine.value);
+      return nullptr;
+    };
+    if (::pthread_create(&thread, &start.how, run, handed) != 0) ::free(handed);
+  }
+  ::pthread_attr_destroy(&start.how);
+  return true;
+}
+
+void after_fork_posix_timers() noexcept {
+  for (auto& bucket : by_id)
+    while (posix_timer* const t = bucket.first()) erase(*t);
+  next_id = 0;
+  restores_ids = false;
+}
+
+namespace signals {
+
+bool arrived_posix_timer(arrival& signal) noexcept {
+  if (signal.code != SI_TIMER) return true;
+  posix_timer* const t = find(signal.timer_id);
+  if (t == nullptr || t->signo != signal.signo) return !is_leftover(signal);
+  const auto taken = t->model.accept(time_of(*t), static_cast<std::uint32_t>(signal.overrun));
+  if (!taken.counts) return false;
+  signal.overrun = taken.overrun();
+  settle(*t);
+  return true;
+}
+
+bool restore_posix_timer(::siginfo_t& info) noexcept {
+  const int self = static_cast<int>(raw(SYS_gettid));
+  for (posix_timer* t = pending_by[info.si_signo].first(); t != nullptr; t = next_pending(*t)) {
+    if (t->is_held || (t->target != 0 && t->target != self)) continue;
+    info = info_of(*t);
+    return true;
+  }
+  return false;
+}
+
+void queue_waiting(int signo) noexcept {
+  if (signo < 1 || signo > 64 || pending_by[signo].empty()) return;
+  const bool is_free = signo < 32 && (pending_signals() & just(signo)) == 0;
+  const int self = static_cast<int>(raw(SYS_gettid));
+  bool is_taken = false;  // by one for the process: of a standard signal there is one at a time
+  for (posix_timer *t = pending_by[signo].first(), *next; t != nullptr; t = next) {
+    next = next_pending(*t);
+    if (is_taken && t->target == 0) continue;
+    // Not there though it was queued: somebody else's was there first.
+    const bool is_lost = is_free && !t->is_held && (t->target == 0 || t->target == self);
+    if (!t->is_held && !is_lost) continue;
+    tell(*t);
+    is_taken = is_taken || (signo < 32 && t->target == 0);
+  }
+}
+
+void now_ignored_posix_timers(int signo) noexcept {
+  for (posix_timer *t = pending_by[signo].first(), *next; t != nullptr; t = next) {
+    next = next_pending(*t);
+    t->is_held = false;
+    t->model.ignored();
+    settle(*t);
+  }
+}
+
+void no_longer_ignored_posix_timers(int signo) noexcept {
+  for (posix_timer* t = told_by[signo].first(); t != nullptr;
+       t = list<posix_timer, &posix_timer::among_told_by>::after(*t))
+    if (t->model.no_longer_ignored()) tell(*t);
+}
+
+}  // namespace signals
+
+namespace sys {
+
+long timer_create(int clock, const ::sigevent* event, int* id) noexcept {
+  return traced("timer_create", create(clock, event, id, false), clock,
+                static_cast<const void*>(event), static_cast<const void*>(id));
+}
+long timer_settime(int id, int flags, const ::itimerspec* to, ::itimerspec* old) noexcept {
+  return traced("timer_settime", settime(id, flags, to, old), id, flags, to,
+                static_cast<const void*>(old));
+}
+long timer_gettime(int id, ::itimerspec* out) noexcept {
+  const long result = gettime(id, out);
+  return traced("timer_gettime", result, id, static_cast<const ::itimerspec*>(out));
+}
+long timer_getoverrun(int id) noexcept { return traced("timer_getoverrun", getoverrun(id), id); }
+long timer_delete(int id) noexcept { return traced("timer_delete", remove(id), id); }
+
+/// prctl(2) PR_TIMER_CREATE_RESTORE_IDS, Linux 6.15: the caller of timer_create chooses the id.
+long restore_timer_ids(long what, long a, long b, long c) noexcept {
+  if (a != 0 || b != 0 || c != 0) return -EINVAL;
+  locked all;
+  switch (what) {
+    case 0:
+    case 1: restores_ids = what == 1; return 0;
+    case 2: return restores_ids ? 1 : 0;
+    default: return -EINVAL;
+  }
+}
+
+}  // namespace sys
+}  // namespace preload
+
+using namespace preload;
+
+namespace {
+int number_of(::timer_t timer) noexcept {
+  const auto n = reinterpret_cast<std::intptr_t>(timer);
+  return n < 0 || n > INT_MAX ? -1 : static_cast<int>(n);
+}
+}  // namespace
+
+PRELOAD_EXPORT(int, timer_create, ::clockid_t clock, ::sigevent* event, ::timer_t* out) {
+  int id = 0;
+  const long result = traced("timer_create", create(clock, event, &id, true), clock,
+                             static_cast<const void*>(event), static_cast<const void*>(out));
+  if (result == 0) *out = reinterpret_cast<::timer_t>(std::intptr_t{id});
+  return static_cast<int>(to_libc(result));
+}
+PRELOAD_EXPORT(int, timer_settime, ::timer_t timer, int flags, const ::itimerspec* to,
+               ::itimerspec* old) {
+  return static_cast<int>(to_libc(sys::timer_settime(number_of(timer), flags, to, old)));
+}
+PRELOAD_EXPORT(int, timer_gettime, ::timer_t timer, ::itimerspec* out) {
+  return static_cast<int>(to_libc(sys::timer_gettime(number_of(timer), out)));
+}
+PRELOAD_EXPORT(int, timer_getoverrun, ::timer_t timer) {
+  return static_cast<int>(to_libc(sys::timer_getoverrun(number_of(timer))));
+}
+PRELOAD_EXPORT(int, timer_delete, ::timer_t timer) {
+  return static_cast<int>(to_libc(sys::timer_delete(number_of(timer))));
+}
+PRELOAD_EXPORT(int, prctl, int what, unsigned long a, unsigned long b, unsigned long c,
+               unsigned long d) {
+  constexpr int restore_ids = 77;  // PR_TIMER_CREATE_RESTORE_IDS (linux/prctl.h since 6.15)
+  if (what == restore_ids)
+    return static_cast<int>(to_libc(sys::restore_timer_ids(word(a), word(b), word(c), word(d))));
+  return PRELOAD_NEXT(prctl)(what, a, b, c, d);
+}

@@ -1,0 +1,312 @@
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
+#include "process.hpp"
+
+#include "clocks.hpp"
+#include "lock.hpp"
+#include "memory.hpp"
+#include "signals.hpp"
+#include "symbol.hpp"
+#include "trace.hpp"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <atomic>
+#include <new>
+#include <utility>
+
+namespace preload {
+namespace {
+
+using chime::engine::base;
+using std::chrono::milliseconds;
+namespace rules = chime::rules;
+
+/// What all processes have in common that come from one by fork(2): the word on which their engines
+/// sleep. Each goes by a bit of its own, and by all bits where a timer changed that it may share.
+struct family {
+  std::atomic<std::uint32_t> changes;
+};
+
+/// What a child of fork(2) does not inherit, not even of one that no handler saw (a bare system
+/// call): its page reads zero there (MADV_WIPEONFORK).
+struct identity {
+  std::atomic<int> pid;
+};
+
+struct process {
+  chime::engine::scheduler scheduler;
+  family* kin;
+  identity* self;
+  std::uint32_t bit = 1;       // of this process, see family
+  nanoseconds next_look{};     // when somebody has to look again, in the program's time
+  nanoseconds sleeps_until{};  // until when the engine's thread does
+  std::uint32_t seen_changes = 0;
+  bool is_dirty = false;  // next_look is out of date
+  bool has_engine = false;
+  bool shares_timers = false;  // with a process that may set them, and end
+  bool must_wake = false;
+  bool must_tell = false;
+  signal_set mask_before_fork = 0;
+
+  process(const clocks::source& time, unsigned threads) noexcept : scheduler{time, threads} {}
+};
+
+constinit lock the_lock;
+constinit std::atomic<process*> here = nullptr;
+constinit std::atomic<int> engine = 0;
+// For those who only want to know whether there is anything to do.
+constinit std::atomic<std::int64_t> due_at = rules::never.count();
+alignas(process) constinit std::byte storage[sizeof(process)]{};
+constinit clocks::source real_time;
+
+/// How often to look whether the clock was set, as long as that matters to anybody. Nothing in user
+/// space tells but a timer of the kernel's.
+constexpr milliseconds clock_watch{10};
+
+void start_engine() noexcept;
+
+[[nodiscard]] nanoseconds look_again(process& p) noexcept {
+  nanoseconds at = p.scheduler.next_look();
+  const bool can_jump = p.scheduler.left([](base on) {
+    return chime::engine::can_step(on) || on == base::boottime;
+  }) != rules::never;
+  if (watches_clock() || can_jump)
+    at = std::min(
+        at, rules::saturating_add(clocks::now(CLOCK_MONOTONIC), clocks::from_real(clock_watch)));
+  return at;
+}
+
+void fire(node& timer, nanoseconds now) noexcept {
+  switch (timer.what) {
+    case node::kind::timerfd: return fire_timerfd(timer, now);
+    case node::kind::posix_timer: return fire_posix_timer(timer, now);
+    case node::kind::itimer: return fire_itimer(timer, now);
+  }
+}
+
+void run_due(process& p) noexcept {
+  if (watches_clock()) look_at_shared_timerfds(clocks::realtime_offset());
+  p.scheduler.look();
+  for (auto due = p.scheduler.pop_due(); due.timer != nullptr; due = p.scheduler.pop_due())
+    fire(static_cast<node&>(*due.timer), due.now);
+  p.is_dirty = true;
+}
+
+/// Ends a turn with the lock: true if the engine's thread must be woken.
+bool settle(process& p) noexcept {
+  if (std::exchange(p.is_dirty, false)) {
+    p.next_look = look_again(p);
+    due_at.store(p.next_look.count(), std::memory_order_relaxed);
+  }
+  const bool wakes = std::exchange(p.must_wake, false) || p.next_look < p.sleeps_until;
+  if (!wakes) return false;
+  p.sleeps_until = p.next_look;
+  return p.has_engine;
+}
+
+void wake(process& p, bool everybody) noexcept {
+  p.kin->changes.fetch_add(1, std::memory_order_release);
+  raw(SYS_futex, &p.kin->changes, FUTEX_WAKE_BITSET, 0x7fffffff, nullptr, nullptr,
+      everybody ? std::uint32_t{FUTEX_BITSET_MATCH_ANY} : p.bit);
+}
+
+void introduce(process& p) noexcept {
+  const int pid = static_cast<int>(raw(SYS_getpid));
+  p.self->pid.store(pid);
+  p.bit = std::uint32_t{1} << (pid % 31);
+}
+
+/// In the child, with the lock held: it has this memory, and one thread.
+void become_child(process& p) noexcept {
+  introduce(p);
+  engine = 0;
+  p.has_engine = false;
+  p.sleeps_until = rules::never;
+  p.must_wake = p.must_tell = false;
+  after_fork_posix_timers();
+  after_fork_itimers();
+  after_fork_timerfds();
+  p.is_dirty = true;
+}
+
+void before_fork() noexcept {
+  const signal_set mask = set_mask(SIG_BLOCK, all_signals);
+  the_lock.acquire();
+  process& p = *here.load();
+  p.mask_before_fork = mask;
+  p.shares_timers = before_fork_timerfds() || p.shares_timers;
+}
+void after_fork_in_parent() noexcept {
+  const signal_set mask = here.load()->mask_before_fork;
+  the_lock.release();
+  set_mask(SIG_SETMASK, mask);
+}
+void after_fork_in_child() noexcept {
+  process& p = *here.load();
+  become_child(p);
+  settle(p);
+  // Its engine is started by fork() below, or by the next call: a program's malloc may not have
+  // recovered from the fork yet.
+  the_lock.reset();
+  set_mask(SIG_SETMASK, p.mask_before_fork);
+}
+
+process& the_process() noexcept {
+  if (process* const p = here.load(std::memory_order_acquire)) return *p;
+  // Before the constructor: another library's is first. There is one thread.
+  clocks::init();
+  init_trace();
+  const unsigned processors = [] {
+    ::cpu_set_t set;
+    const long bytes = raw(SYS_sched_getaffinity, 0, sizeof set, &set);
+    return bytes > 0 ? static_cast<unsigned>(CPU_COUNT_S(static_cast<std::size_t>(bytes), &set))
+                     : 1U;
+  }();
+  auto* const p = ::new (storage) process{real_time, processors};
+  for (const base on : {base::monotonic, base::realtime, base::boottime, base::tai,
+                        base::process_cpu, base::user_cpu})
+    p->scheduler.line(on).users += 1;  // kept for good
+  void* const shared = map_pages(4096, true);
+  void* const wiped = map_pages(4096);
+  if (shared == nullptr || wiped == nullptr) {
+    complain("chime: no memory\n");
+    raw(SYS_exit_group, 127);
+  }
+  raw(SYS_madvise, wiped, 4096, MADV_WIPEONFORK);
+  p->kin = ::new (shared) family{};
+  p->self = ::new (wiped) identity{};
+  p->next_look = p->sleeps_until = rules::never;
+  introduce(*p);
+  ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+  here.store(p, std::memory_order_release);
+  return *p;
+}
+
+void* engine_main(void*) noexcept {
+  // glibc's own: setuid(2) and its kind wait until each thread has taken theirs.
+  set_mask(SIG_UNBLOCK, just(32) | just(33));
+  raw(SYS_prctl, PR_SET_NAME, "chime");
+  raw(SYS_prctl, PR_SET_TIMERSLACK, 1);
+  // The kernel's timers need not wait for their turn on a processor either. Where that is not
+  // allowed, or for what this thread starts, it is as any other.
+  ::sched_param first{};
+  first.sched_priority = 1;
+  raw(SYS_sched_setscheduler, 0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first);
+  engine = static_cast<int>(raw(SYS_gettid));
+  process& p = *here.load();
+  for (;;) {
+    the_lock.acquire();
+    const std::uint32_t changes = p.kin->changes.load(std::memory_order_acquire);
+    if (std::exchange(p.seen_changes, changes) != changes)
+      look_at_shared_timerfds(clocks::realtime_offset());
+    run_due(p);
+    settle(p);
+    const bool tells = std::exchange(p.must_tell, false);
+    p.sleeps_until = p.next_look;
+    const nanoseconds until = clocks::monotonic_to_real(p.next_look);
+    the_lock.release();
+    if (tells) wake(p, true);
+    if (launch_next()) continue;
+    const ::timespec deadline = chime::to_timespec<::timespec>(until);
+    raw(SYS_futex, &p.kin->changes, FUTEX_WAIT_BITSET, changes,
+        until == rules::never ? nullptr : &deadline, nullptr, p.bit);
+  }
+}
+
+/// Without the lock, as pthread_create may call the program's malloc; all signals are blocked.
+void start_engine() noexcept {
+  ::pthread_attr_t how;
+  ::pthread_attr_init(&how);
+  ::pthread_attr_setdetachstate(&how, PTHREAD_CREATE_DETACHED);
+  ::pthread_attr_setstacksize(&how, std::size_t{256} * 1024);
+  ::pthread_t thread{};
+  const int saved = errno;
+  if (::pthread_create(&thread, &how, engine_main, nullptr) != 0 &&
+      ::pthread_create(&thread, nullptr, engine_main, nullptr) != 0) {
+    the_lock.acquire();
+    here.load()->has_engine = false;  // the next call tries again
+    the_lock.release();
+  }
+  errno = saved;
+  ::pthread_attr_destroy(&how);
+}
+
+[[gnu::constructor(102)]] void loaded() noexcept {
+  the_process();
+  adopt_itimers();
+  signals::adopt();
+}
+
+}  // namespace
+
+locked::locked() noexcept : mask_{set_mask(SIG_BLOCK, all_signals)} {
+  process& p = the_process();
+  if (p.self->pid.load(std::memory_order_relaxed) == 0) {
+    the_lock.reset();
+    the_lock.acquire();
+    become_child(p);
+  } else {
+    the_lock.acquire();
+  }
+  if (clocks::now(CLOCK_MONOTONIC) >= p.next_look) run_due(p);
+}
+
+locked::~locked() {
+  process& p = *here.load(std::memory_order_relaxed);
+  const bool wakes = settle(p);
+  const bool tells = std::exchange(p.must_tell, false);
+  const bool is_needed = p.next_look != rules::never || wakes || p.shares_timers;
+  const bool starts = is_needed && !p.has_engine && !is_vfork_child();
+  if (starts) p.has_engine = true;
+  the_lock.release();
+  if (wakes || tells) wake(p, tells);
+  if (starts) start_engine();
+  set_mask(SIG_SETMASK, mask_);
+}
+
+void catch_up() noexcept {
+  const nanoseconds due{due_at.load(std::memory_order_relaxed)};
+  if (due == rules::never || clocks::now(CLOCK_MONOTONIC) < due) return;
+  locked now;
+}
+
+void clock_was_set() noexcept {
+  if (here.load() == nullptr) return;
+  locked all;
+  look_at_shared_timerfds(clocks::realtime_offset());
+  here.load()->is_dirty = true;
+  run_due(*here.load());
+  tell_family();
+}
+
+chime::engine::scheduler& the_scheduler() noexcept { return here.load()->scheduler; }
+
+void file(node& timer, chime::engine::time_line& line, nanoseconds deadline) noexcept {
+  if (timer.is_filed_at(line, deadline)) return;
+  chime::engine::time_line::file(timer, line, deadline);
+  here.load(std::memory_order_relaxed)->is_dirty = true;
+}
+
+void tell_family() noexcept { here.load()->must_tell = true; }
+void wake_engine() noexcept { here.load()->must_wake = true; }
+
+int own_pid() noexcept { return the_process().self->pid.load(std::memory_order_relaxed); }
+bool is_vfork_child() noexcept {
+  const int pid = own_pid();
+  return pid != 0 && pid != raw(SYS_getpid);
+}
+int engine_tid() noexcept { return engine.load(std::memory_order_relaxed); }
+
+}  // namespace preload
+
+// Parent and child each have an engine from now on if they share timers: the other, whose engine told
+// of them, may be gone at any time.
+PRELOAD_EXPORT(::pid_t, fork, void) {
+  const ::pid_t child = PRELOAD_NEXT(fork)();
+  if (child >= 0) preload::locked start;
+  return child;
+}

@@ -1,0 +1,83 @@
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
+#pragma once
+
+/// \file
+/// What a process has of the engine: one lock, one scheduler, one thread that sleeps until the next
+/// deadline.
+
+#include "kernel.hpp"
+
+#include <chime/engine/scheduler.hpp>
+
+namespace preload {
+
+/// A timer that the scheduler keeps. `fire` is called under the lock when its deadline is reached;
+/// it files the timer again, or does not.
+struct node : chime::engine::scheduled {
+  enum class kind : std::uint8_t { timerfd, posix_timer, itimer };
+  explicit node(kind of) noexcept : what{of} {}
+  kind what;
+};
+
+/// Holds the process's lock. All signals are blocked meanwhile, as handlers call these functions too.
+/// What was due before is expired when it returns, so nobody sees a timer that is late. At the end
+/// the engine's thread is told of an earlier deadline, and started by the first.
+class locked {
+ public:
+  locked() noexcept;
+  locked(const locked&) = delete;
+  locked& operator=(const locked&) = delete;
+  ~locked();
+
+ private:
+  signal_set mask_;
+};
+
+/// Expires what is due by now, if there is anything. Cheap if there is not.
+void catch_up() noexcept;
+
+/// Somebody of this process set the clock.
+void clock_was_set() noexcept;
+
+// All below: with the lock held.
+
+[[nodiscard]] chime::engine::scheduler& the_scheduler() noexcept;
+
+/// Puts a timer in its place (`rules::never`: out of it).
+void file(node& timer, chime::engine::time_line& line, nanoseconds deadline) noexcept;
+
+/// Somebody in another process may have to look again too: a timer that it shares has changed.
+void tell_family() noexcept;
+
+/// The engine's thread has threads to start (SIGEV_THREAD).
+void wake_engine() noexcept;
+
+/// This process as it knows itself: a child of vfork(2) has the memory and another number.
+[[nodiscard]] int own_pid() noexcept;
+[[nodiscard]] bool is_vfork_child() noexcept;
+/// The engine's own thread, 0 if there is none.
+[[nodiscard]] int engine_tid() noexcept;
+
+// What each kind of timer does at its turn (timerfds.cpp, posix_timers.cpp, itimers.cpp).
+
+void fire_timerfd(node& timer, nanoseconds now) noexcept;
+void fire_posix_timer(node& timer, nanoseconds now) noexcept;
+void fire_itimer(node& timer, nanoseconds now) noexcept;
+
+/// Takes the next notification by SIGEV_THREAD, and calls `start` without the lock.
+bool launch_next() noexcept;
+
+/// Looks whether the clock was set (F10), and at timers that other processes have changed.
+void look_at_shared_timerfds(nanoseconds realtime_offset) noexcept;
+/// Whether somebody waits to hear that the clock was set.
+[[nodiscard]] bool watches_clock() noexcept;
+
+/// Whether there are any that the child will share.
+bool before_fork_timerfds() noexcept;
+void after_fork_timerfds() noexcept;
+void after_fork_posix_timers() noexcept;
+void after_fork_itimers() noexcept;
+void adopt_itimers() noexcept;
+
+}  // namespace preload

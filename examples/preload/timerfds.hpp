@@ -1,0 +1,49 @@
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
+#pragma once
+
+/// \file
+/// timerfds: the model of each lies in memory that is shared with the children of fork(2), as the
+/// kernel's is (F9). The descriptor is an eventfd that holds a count while the timer does.
+
+#include "kernel.hpp"
+#include "list.hpp"
+#include "process.hpp"
+
+#include <pthread.h>
+#include <chime/engine/timerfd_model.hpp>
+
+#include <atomic>
+
+namespace preload {
+
+/// The timer itself, for all processes that have a descriptor of it.
+struct shared_timerfd {
+  explicit shared_timerfd(chime::clock_kind clock) noexcept;
+
+  ::pthread_mutex_t mutex;  // robust: a process may be killed while it holds it
+  chime::engine::timerfd_model model;
+  nanoseconds realtime_offset{};   // when somebody last looked whether the clock was set
+  std::atomic<int> processes = 1;  // that have it; those that were killed are counted for ever
+  bool watches_clock = false;      // the setting asks to be told when the clock is set
+  bool is_marked = false;          // the eventfd may hold a count
+};
+
+/// What one process has of it.
+struct timerfd : node {
+  timerfd(shared_timerfd& timer, bool made_here) noexcept
+      : node{kind::timerfd}, shared{&timer}, is_made_here{made_here} {}
+
+  shared_timerfd* shared;
+  int fd = -1;              // one of its descriptors
+  int descriptors = 0;      // how many there are
+  bool is_shared = false;   // a fork has given it to another process
+  bool is_counted = false;  // among those that may be told when the clock is set
+  bool is_made_here;        // its memory is this process's to reuse
+  place<timerfd> among_all;
+};
+
+/// The last descriptor in this process is gone.
+void destroy(timerfd& timer) noexcept;
+
+}  // namespace preload

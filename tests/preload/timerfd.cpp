@@ -1,0 +1,522 @@
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "support.hpp"
+#include "support/clock_setter.hpp"
+#include "support/skipped.hpp"
+
+using namespace preload_test;
+
+namespace {
+
+void* nowhere() {
+  static void* const page = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return page;
+}
+template <class T>
+T* bad() {
+  return static_cast<T*>(nowhere());
+}
+
+/// Whether a thread of this process waits in a system call.
+bool is_in(long call, pid_t thread) {
+  std::ifstream file{"/proc/self/task/" + std::to_string(thread) + "/syscall"};
+  long current = -1;
+  return file >> current && current == call;
+}
+
+}  // namespace
+
+TEST_CASE("the engine is under this program exactly where it is asked for") {
+  const timerfd t;
+  std::array<char, 64> target{};
+  REQUIRE_GT(
+      readlink(("/proc/self/fd/" + std::to_string(t.fd)).c_str(), target.data(), target.size() - 1),
+      0);
+  const char* const preloaded = std::getenv("LD_PRELOAD");
+  const bool ours =
+      preloaded != nullptr && std::string{preloaded}.find("chime_preload") != std::string::npos;
+  CHECK_EQ(std::string{target.data()}, ours ? "anon_inode:[eventfd]" : "anon_inode:[timerfd]");
+}
+
+TEST_CASE("F1, C5: create judges its arguments") {
+  CHECK_EQ(err(timerfd_create(CLOCK_MONOTONIC, 1)), -EINVAL);
+  CHECK_EQ(err(timerfd_create(CLOCK_TAI, 0)), -EINVAL);
+  CHECK_EQ(err(timerfd_create(CLOCK_PROCESS_CPUTIME_ID, 0)), -EINVAL);
+  CHECK_EQ(err(timerfd_create(-1, 0)), -EINVAL);
+  const timerfd t{CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK};
+  CHECK_EQ(fcntl(t.fd, F_GETFD), FD_CLOEXEC);
+  CHECK_EQ(fcntl(t.fd, F_GETFL) & (O_NONBLOCK | O_ACCMODE), O_NONBLOCK | O_RDWR);
+}
+
+TEST_CASE("F2, F15, E9: settime and gettime judge theirs, in order") {
+  const timerfd t;
+  const itimerspec good = spec(10s);
+  itimerspec old{};
+  CHECK_EQ(err(timerfd_settime(-1, 77, bad<itimerspec>(), nullptr)), -EFAULT);
+  CHECK_EQ(err(timerfd_settime(t.fd, 0, nullptr, nullptr)), -EFAULT);
+  CHECK_EQ(err(timerfd_settime(-1, 77, &good, nullptr)), -EINVAL);
+  CHECK_EQ(err(timerfd_settime(-1, 0, &good, nullptr)), -EBADF);
+  CHECK_EQ(err(timerfd_settime(0, 0, &good, nullptr)), -EINVAL);
+  CHECK_EQ(err(timerfd_gettime(-1, &old)), -EBADF);
+  CHECK_EQ(err(timerfd_gettime(0, &old)), -EINVAL);
+  CHECK_EQ(err(timerfd_gettime(t.fd, bad<itimerspec>())), -EFAULT);
+  CHECK_EQ(t.set(5s), 0);
+  for (const itimerspec& wrong :
+       {itimerspec{{0, 0}, {-1, 0}}, itimerspec{{0, 0}, {0, 1'000'000'000}},
+        itimerspec{{0, -1}, {1, 0}}, itimerspec{{-1, 0}, {1, 0}}})
+    CHECK_EQ(err(timerfd_settime(t.fd, 0, &wrong, nullptr)), -EINVAL);
+  CHECK_GT(of(t.get().it_value), 1s);  // the earlier setting stands
+  CHECK_LE(of(t.get().it_value), 5s);
+  CHECK_EQ(err(timerfd_settime(t.fd, 0, &good, bad<itimerspec>())), -EFAULT);
+  CHECK_GT(of(t.get().it_value), 5s);  // armed all the same
+  errno = 4711;
+  CHECK_EQ(timerfd_settime(t.fd, 0, &good, &old), 0);
+  CHECK_EQ(timerfd_gettime(t.fd, &old), 0);
+  CHECK_EQ(errno, 4711);
+}
+
+TEST_CASE("E1, E2, E3: never early, and every expiration is counted") {
+  for (const int clock : {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME}) {
+    const timerfd t{clock, 0};
+    const auto first = now(clock) + 20ms;
+    REQUIRE_EQ(t.set(first, 3ms, TFD_TIMER_ABSTIME), 0);
+    long count = t.take();
+    CHECK_GE(now(clock), first);
+    pass(20ms);
+    const long before = 1 + (now(clock) - first) / 3ms;
+    count += t.take();
+    const long after = 1 + (now(clock) - first) / 3ms;
+    CHECK_GE(count, before);
+    CHECK_LE(count, after);
+  }
+}
+
+TEST_CASE("F3, F4, F5, F6: what settime and gettime say") {
+  const timerfd t;
+  itimerspec old{};
+  REQUIRE_EQ(t.set(1ms, 100s), 0);
+  REQUIRE(comes(t.fd));
+  CHECK_GT(of(t.get().it_value), 90s);  // the next deadline, and nothing is lost
+  CHECK(readable(t.fd));
+  CHECK_EQ(t.set(0ns, 5ms, 0, &old), 0);
+  CHECK_GT(of(old.it_value), 90s);
+  CHECK_EQ(of(old.it_interval), 100s);
+  CHECK_FALSE(readable(t.fd));
+  CHECK_EQ(t.take(), -EAGAIN);
+  CHECK_EQ(of(t.get().it_value), 0ns);
+  CHECK_EQ(of(t.get().it_interval), 5ms);
+  REQUIRE_EQ(t.set(1ms), 0);
+  REQUIRE(comes(t.fd));
+  CHECK_EQ(t.set(0ns, 0ns, 0, &old), 0);
+  CHECK_EQ(of(old.it_value), 0ns);
+  REQUIRE_EQ(t.set(nanoseconds{1}, 0ns, TFD_TIMER_ABSTIME), 0);  // E7
+  CHECK(readable(t.fd));
+  CHECK_EQ(t.take(), 1);
+}
+
+TEST_CASE("F7: reads of every kind") {
+  const timerfd t;
+  std::uint64_t n = 0;
+  std::array<std::uint32_t, 2> halves{};
+  const std::array<iovec, 2> parts{iovec{&halves[0], 4}, iovec{&halves[1], 4}};
+  CHECK_EQ(t.take(), -EAGAIN);
+  REQUIRE_EQ(t.set(1ms), 0);
+  REQUIRE(comes(t.fd));
+  CHECK_EQ(err(read(t.fd, &n, 7)), -EINVAL);
+  CHECK_EQ(err(pread(t.fd, &n, 8, 0)), -ESPIPE);
+  CHECK_EQ(err(pwrite(t.fd, &n, 8, 0)), -ESPIPE);
+  CHECK_EQ(err(write(t.fd, &n, 8)), -EINVAL);
+  CHECK_EQ(lseek(t.fd, 5, SEEK_SET), 0);
+  CHECK_EQ(readv(t.fd, parts.data(), 2), 8);
+  CHECK_EQ(halves[0] + halves[1], 1);
+  CHECK_EQ(t.take(), -EAGAIN);
+  REQUIRE_EQ(t.set(1ms), 0);
+  REQUIRE(comes(t.fd));
+  CHECK_EQ(err(syscall(SYS_read, t.fd, bad<char>(), 8)), -EFAULT);
+  CHECK_EQ(t.take(), -EAGAIN);  // lost
+  REQUIRE_EQ(t.set(1ms), 0);
+  REQUIRE(comes(t.fd));
+  std::array<std::uint64_t, 8> wide{};
+  CHECK_EQ(read(t.fd, wide.data(), sizeof wide), 8);
+}
+
+TEST_CASE("F7: reads that name a position or say that there is none; writes") {
+  const timerfd t{CLOCK_MONOTONIC, 0};
+  std::uint64_t n = 0;
+  const iovec part{&n, sizeof n};
+  CHECK_EQ(err(preadv2(t.fd, &part, 1, -1, RWF_NOWAIT)), -EAGAIN);
+  REQUIRE_EQ(t.set(1ms, 1ms), 0);
+  pass(4ms);
+  CHECK_EQ(preadv2(t.fd, &part, 1, -1, 0), 8);
+  CHECK_GE(n, 4);
+  pass(4ms);
+  CHECK_EQ(syscall(SYS_preadv2, t.fd, &part, 1L, -1L, -1L, RWF_NOWAIT), 8);
+  CHECK_GE(n, 4);
+  CHECK_EQ(err(preadv2(t.fd, &part, 1, 0, 0)), -ESPIPE);
+  CHECK_EQ(err(pwritev2(t.fd, &part, 1, -1, 0)), -EINVAL);
+  CHECK_EQ(err(pread(t.fd, &n, 8, -1)), -EINVAL);
+  CHECK_EQ(err(lseek(t.fd, 0, 99)), -EINVAL);
+  pass(2ms);
+  CHECK_EQ(err(syscall(SYS_read, t.fd, &n, -1L)), -EFAULT);
+  CHECK_GE(t.take(), 1);  // it is still there
+}
+
+TEST_CASE("F7: a read is a cancellation point also where it need not wait") {
+  const timerfd t;
+  REQUIRE_EQ(t.set(1ns, 1ns), 0);
+  pthread_t reader{};
+  const auto read_for_ever = [](void* fd) -> void* {
+    for (std::uint64_t n = 0;;) [[maybe_unused]]
+      const auto got = read(*static_cast<const int*>(fd), &n, sizeof n);
+  };
+  REQUIRE_EQ(pthread_create(&reader, nullptr, read_for_ever, const_cast<int*>(&t.fd)), 0);
+  pthread_cancel(reader);
+  void* result = nullptr;
+  const timespec patience = to_timespec(now(CLOCK_REALTIME) + slack);
+  REQUIRE_EQ(pthread_timedjoin_np(reader, &result, &patience), 0);
+  CHECK_EQ(result, PTHREAD_CANCELED);
+}
+
+TEST_CASE("F7: a blocking read waits, and a handler interrupts it or not") {
+  const timerfd t{CLOCK_MONOTONIC, 0};
+  const auto end = now() + 30ms;
+  REQUIRE_EQ(t.set(30ms), 0);
+  CHECK_EQ(t.take(), 1);
+  CHECK_GE(now(), end);
+  for (const bool restarts : {true, false}) {
+    struct sigaction a{};
+    a.sa_handler = [](int) {};
+    a.sa_flags = restarts ? SA_RESTART : 0;
+    struct sigaction old{};
+    sigaction(SIGUSR1, &a, &old);
+    posix_timer shot{SIGUSR1};
+    REQUIRE_EQ(t.set(200ms), 0);
+    REQUIRE_EQ(shot.set(20ms), 0);
+    CHECK_EQ(t.take(), restarts ? 1 : -EINTR);
+    sigaction(SIGUSR1, &old, nullptr);
+  }
+}
+
+TEST_CASE("F8: poll, select and epoll see the count, and never that it can be written") {
+  const timerfd t;
+  pollfd p{t.fd, POLLIN | POLLOUT, 0};
+  CHECK_EQ(poll(&p, 1, 0), 0);
+  CHECK_EQ(p.events, POLLIN | POLLOUT);
+  REQUIRE_EQ(t.set(1ms), 0);
+  REQUIRE(comes(t.fd));
+  CHECK_EQ(poll(&p, 1, 0), 1);
+  CHECK_EQ(p.revents, POLLIN);
+  fd_set reads;
+  fd_set writes;
+  FD_ZERO(&reads);
+  FD_ZERO(&writes);
+  FD_SET(t.fd, &reads);
+  FD_SET(t.fd, &writes);
+  timeval none{};
+  CHECK_EQ(select(t.fd + 1, &reads, &writes, nullptr, &none), 1);
+  CHECK(FD_ISSET(t.fd, &reads));
+  CHECK_FALSE(FD_ISSET(t.fd, &writes));
+  CHECK_EQ(t.take(), 1);
+  CHECK_EQ(poll(&p, 1, 0), 0);
+  p.events = POLLWRNORM | POLLPRI;
+  CHECK_EQ(poll(&p, 1, 0), 0);
+  CHECK_EQ(p.events, POLLWRNORM | POLLPRI);
+  timespec at_once{};
+  CHECK_EQ(syscall(SYS_ppoll, &p, 1, &at_once, nullptr, 8), 0);
+  CHECK_EQ(err(poll(bad<pollfd>(), 1, 0)), -EFAULT);
+  CHECK_EQ(err(syscall(SYS_ppoll, &p, -1L, &at_once, nullptr, 8L)), -EINVAL);
+  CHECK_EQ(err(select(t.fd + 1, nullptr, bad<fd_set>(), nullptr, &none)), -EFAULT);
+  FD_SET(t.fd, &writes);
+  timeval wrong{-1, 0};
+  CHECK_EQ(err(select(t.fd + 1, nullptr, &writes, nullptr, &wrong)), -EINVAL);
+  CHECK(FD_ISSET(t.fd, &writes));  // untouched
+}
+
+TEST_CASE("F16: a new edge for each setting of a one-shot that nobody reads") {
+  const timerfd t;
+  const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  epoll_event wanted{EPOLLIN | EPOLLOUT | EPOLLET, {}};
+  REQUIRE_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, t.fd, &wanted), 0);
+  epoll_event got{};
+  CHECK_EQ(epoll_wait(epoll, &got, 1, 0), 0);
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE_EQ(t.set(2ms), 0);
+    CHECK_EQ(epoll_wait(epoll, &got, 1, 5000), 1);
+    CHECK_EQ(got.events, EPOLLIN);
+    CHECK_EQ(epoll_wait(epoll, &got, 1, 0), 0);
+  }
+  REQUIRE_EQ(t.set(1ms, 1ms), 0);
+  CHECK_EQ(epoll_wait(epoll, &got, 1, 5000), 1);
+  pass(10ms);
+  CHECK_EQ(epoll_wait(epoll, &got, 1, 0), 0);  // once, until it is read
+  close(epoll);
+}
+
+TEST_CASE("F9: duplicates are one timer, which lasts until the last is closed") {
+  const int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+  const int b = dup(fd);
+  const int c = fcntl(fd, F_DUPFD_CLOEXEC, 100);
+  CHECK_GE(c, 100);
+  const int d = dup2(fd, 200);
+  CHECK_EQ(d, 200);
+  CHECK_EQ(dup3(fd, 201, O_CLOEXEC), 201);
+  CHECK_EQ(err(dup3(fd, fd, 0)), -EINVAL);
+  CHECK_EQ(dup2(fd, fd), fd);
+  const itimerspec s = spec(1ms);
+  REQUIRE_EQ(timerfd_settime(b, 0, &s, nullptr), 0);
+  close(fd);
+  CHECK(comes(c));
+  std::uint64_t n = 0;
+  CHECK_EQ(read(d, &n, 8), 8);
+  CHECK_FALSE(readable(b));
+  for (const int each : {b, c, d}) close(each);
+  itimerspec got{};
+  CHECK_EQ(timerfd_gettime(201, &got), 0);
+  CHECK_EQ(err(close_range(201, 201, 0)), 0);
+  CHECK_EQ(err(timerfd_gettime(201, &got)), -EBADF);
+  const int pipe_end = memfd_create("x", 0);
+  CHECK_EQ(err(timerfd_gettime(pipe_end, &got)), -EINVAL);
+  close(pipe_end);
+}
+
+TEST_CASE("F9: a stream on it closes it") {
+  const int fd = timerfd_create(CLOCK_MONOTONIC, 0);
+  std::FILE* const stream = fdopen(fd, "r");
+  REQUIRE(stream);
+  std::fclose(stream);
+  itimerspec left{};
+  CHECK_EQ(err(timerfd_gettime(fd, &left)), -EBADF);
+  std::array<int, 2> ends{};
+  REQUIRE_EQ(pipe(ends.data()), 0);
+  CHECK_EQ(ends[0], fd);  // the number is another's now
+  CHECK_EQ(err(timerfd_gettime(fd, &left)), -EINVAL);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+TEST_CASE("F9: parent and child share a timer") {
+  const timerfd t{CLOCK_MONOTONIC, 0};
+  REQUIRE_EQ(t.set(30ms), 0);
+  CHECK(in_child([&] { return t.take() == 1 && t.set(40ms, 7s) == 0; }));
+  CHECK_EQ(of(t.get().it_interval), 7s);
+  CHECK_EQ(t.take(), 1);
+  // The parent sets it, the child waits.
+  const pid_t child = fork();
+  if (child == 0) _exit(t.take() == 1 ? 0 : 1);
+  REQUIRE_EQ(t.set(20ms), 0);
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK_EQ(status, 0);
+}
+
+TEST_CASE("F9: a timer that a child set, which is gone, is told of all the same") {
+  CHECK(in_child([] {  // a process that has set none itself
+    const timerfd t;
+    return in_child([&] { return t.set(20ms) == 0; }) && comes(t.fd) && t.take() == 1;
+  }));
+}
+
+TEST_CASE("F10: parent and child share whether they were told that the clock was set") {
+  support::clock_setter clock;
+  const timerfd t{CLOCK_REALTIME};
+  const auto told = [&] { return t.take() == -ECANCELED; };
+  REQUIRE_EQ(t.set(now(CLOCK_REALTIME) + 1h, 0ns, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET), 0);
+  REQUIRE_FALSE(told());
+  if (!clock.step()) return support::skipped("CAP_SYS_TIME is needed to set the clock");
+  CHECK(in_child([&] { return comes(t.fd) && told(); }));
+  CHECK_EQ(t.take(), -EAGAIN);
+  REQUIRE(clock.step());
+  CHECK(eventually(told));
+  CHECK(in_child([&] { return t.take() == -EAGAIN; }));
+}
+
+TEST_CASE("what a child of vfork opens, sets and closes is its own") {
+  const timerfd before;
+  REQUIRE_EQ(before.set(1h), 0);
+  volatile int opened = -1;
+  volatile bool worked = false;
+  const pid_t child = vfork();
+  if (child == 0) {
+    opened = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    const itimerspec soon = spec(1ms);
+    std::uint64_t count = 0;
+    worked = timerfd_settime(opened, 0, &soon, nullptr) == 0 && comes(opened) &&
+             read(opened, &count, sizeof count) == sizeof count && count == 1 &&
+             close(before.fd) == 0;
+    _exit(0);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK_EQ(status, 0);
+  CHECK(worked);
+  // Its numbers mean what they meant: the first is free here, the second is still a timer.
+  std::array<int, 2> ends{};
+  REQUIRE_EQ(pipe(ends.data()), 0);
+  CHECK_EQ(ends[0], opened);
+  REQUIRE_EQ(write(ends[1], "x", 1), 1);
+  char got = 0;
+  CHECK_EQ(read(ends[0], &got, 1), 1);
+  close(ends[0]);
+  close(ends[1]);
+  CHECK_GT(of(before.get().it_value), 59min);
+}
+
+TEST_CASE("a thread that waits in fcntl holds nobody else up") {
+  const timerfd first, second;  // files without a name share what is locked
+  const auto lock = [](const timerfd& t, int command, short type) {
+    struct flock whole{};
+    whole.l_type = type;
+    return fcntl(t.fd, command, &whole);
+  };
+  REQUIRE_EQ(lock(first, F_OFD_SETLK, F_WRLCK), 0);
+  CHECK_EQ(err(lock(second, F_OFD_SETLK, F_WRLCK)), -EAGAIN);
+  std::atomic<bool> is_let_go = false;
+  std::atomic<pid_t> waiter = 0;
+  std::thread waiting{[&] {
+    waiter = gettid();
+    CHECK_EQ(lock(second, F_OFD_SETLKW, F_WRLCK), 0);
+    CHECK(is_let_go);
+  }};
+  REQUIRE(eventually([&] { return is_in(SYS_fcntl, waiter); }));
+  const int copy = fcntl(first.fd, F_DUPFD_CLOEXEC, 0);
+  CHECK_EQ(first.set(1ms), 0);
+  CHECK(comes(copy));
+  close(copy);
+  is_let_go = true;
+  CHECK_EQ(lock(first, F_OFD_SETLK, F_UNLCK), 0);
+  waiting.join();
+}
+
+TEST_CASE("the smallest stack that a thread may have is enough") {
+  pthread_attr_t small;
+  pthread_attr_init(&small);
+  REQUIRE_EQ(
+      pthread_attr_setstacksize(&small, static_cast<std::size_t>(sysconf(_SC_THREAD_STACK_MIN))),
+      0);
+  pthread_t thread{};
+  bool worked = false;
+  const auto body = [](void* result) -> void* {
+    const int fd = timerfd_create(CLOCK_MONOTONIC, 0);
+    const itimerspec soon = spec(1ms);
+    std::uint64_t count = 0;
+    pollfd p{fd, POLLIN, 0};
+    timer_t t{};
+    sigevent event{};
+    event.sigev_notify = SIGEV_NONE;
+    itimerspec left{};
+    *static_cast<bool*>(result) =
+        timerfd_settime(fd, 0, &soon, nullptr) == 0 && poll(&p, 1, -1) == 1 &&
+        read(fd, &count, sizeof count) == sizeof count && close(dup(fd)) == 0 && close(fd) == 0 &&
+        timer_create(CLOCK_MONOTONIC, &event, &t) == 0 &&
+        timer_settime(t, 0, &soon, nullptr) == 0 && timer_gettime(t, &left) == 0 &&
+        timer_delete(t) == 0;
+    return nullptr;
+  };
+  REQUIRE_EQ(pthread_create(&thread, &small, body, &worked), 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&small);
+  CHECK(worked);
+}
+
+TEST_CASE("F9: a process that shares a timer may be killed at any moment, and the other goes on") {
+  const timerfd t;
+  for (int round = 0; round < 50; ++round) {
+    const pid_t child = fork();
+    if (child == 0) {
+      for (;;) {
+        t.set(1h, 1ms);
+        t.get();
+        t.take();
+      }
+    }
+    pass(std::chrono::microseconds{500 + 37 * round});
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    REQUIRE_EQ(t.set(1ms), 0);
+    REQUIRE(comes(t.fd));
+    REQUIRE_EQ(t.take(), 1);
+    REQUIRE_FALSE(readable(t.fd));
+  }
+}
+
+TEST_CASE("C4: alarm clocks work, or are refused when they are opened or set") {
+  for (const clockid_t clock : {CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM}) {
+    const int fd = timerfd_create(clock, TFD_NONBLOCK);
+    if (fd == -1) {
+      CHECK((errno == EPERM || errno == EOPNOTSUPP));
+      continue;
+    }
+    const itimerspec s = spec(2ms, 1ms);
+    CHECK_EQ(timerfd_settime(fd, 0, &s, nullptr), 0);
+    REQUIRE(comes(fd));
+    std::uint64_t n = 0;
+    CHECK_EQ(read(fd, &n, sizeof n), 8);
+    CHECK_GE(n, 1);
+    itimerspec left{};
+    CHECK_EQ(timerfd_gettime(fd, &left), 0);
+    CHECK_EQ(of(left.it_interval), 1ms);
+    close(fd);
+  }
+}
+
+TEST_CASE("F12: TFD_IOC_SET_TICKS") {
+  const timerfd t;
+  std::uint64_t n = 0;
+  constexpr auto set_ticks = _IOW('T', 0, std::uint64_t);
+  if (ioctl(t.fd, set_ticks, &n) == -1 && errno == ENOTTY) {
+    std::puts("SKIPPED: this kernel has no TFD_IOC_SET_TICKS (CONFIG_CHECKPOINT_RESTORE)");
+    return;
+  }
+  CHECK_EQ(err(ioctl(t.fd, set_ticks, &n)), -EINVAL);
+  n = 42;
+  CHECK_EQ(ioctl(t.fd, set_ticks, &n), 0);
+  CHECK(readable(t.fd));
+  CHECK_EQ(t.take(), 42);
+}
+
+TEST_CASE("bare system calls are the same timers") {
+  const int fd = static_cast<int>(syscall(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_NONBLOCK));
+  REQUIRE_GE(fd, 0);
+  const itimerspec s = spec(1ms);
+  CHECK_EQ(syscall(SYS_timerfd_settime, fd, 0, &s, nullptr), 0);
+  CHECK(comes(fd));
+  itimerspec got{};
+  CHECK_EQ(syscall(SYS_timerfd_gettime, fd, &got), 0);
+  std::uint64_t n = 0;
+  CHECK_EQ(syscall(SYS_read, fd, &n, 8), 8);
+  CHECK_EQ(n, 1);
+  CHECK_EQ(err(syscall(SYS_timerfd_settime, fd, 0, bad<void>(), nullptr)), -EFAULT);
+  CHECK_EQ(syscall(SYS_close, fd), 0);
+  CHECK_EQ(err(timerfd_gettime(fd, &got)), -EBADF);
+  CHECK_EQ(syscall(SYS_getpid), getpid());
+}
+
+TEST_CASE("two readers never get the same expirations") {
+  const timerfd t{CLOCK_MONOTONIC, 0};
+  std::atomic<long> total = 0;
+  const auto first = now() + 1ms;
+  REQUIRE_EQ(t.set(first, 1ms, TFD_TIMER_ABSTIME), 0);
+  const auto read_some = [&] {
+    for (int i = 0; i < 20; ++i) total += t.take();
+  };
+  std::thread other{read_some};
+  read_some();
+  other.join();
+  CHECK_GE(total, 40);
+  CHECK_LE(total, 1 + (now() - first) / 1ms);
+}
