@@ -64,8 +64,10 @@ asio::awaitable<void> follow(Timer timer, typename Timer::setting_type set, row&
   for (;;) {
     const auto tick = co_await timer.async_wait();
     line.enter(tick.expirations, tick.overrun(), Timer::clock_type::now() - tick.scheduled);
-    line.by_rule =
-        chime::rules::expirations_by(set.value, set.interval, tick.scheduled.time_since_epoch());
+    const auto last = tick.scheduled.time_since_epoch();
+    if (line.by_rule == 0 && !set.is_absolute())
+      set.value = last - (tick.expirations - 1) * set.interval;
+    line.by_rule = chime::rules::expirations_by(set.value, set.interval, last);
   }
 }
 
@@ -90,16 +92,36 @@ class tour {
 
   int run(nanoseconds length) {
     using namespace chime;
-    periodic<monotonic_clock>("monotonic", 1ms);
-    periodic<boottime_clock>("boottime", 7ms);
-    periodic<realtime_clock>("realtime", 10ms);
-    periodic<realtime_alarm_clock>("realtime_alarm", 20ms);
-    periodic<boottime_alarm_clock>("boottime_alarm", 50ms);
-    start<monotonic_clock>(
-        "one-shot", "monotonic", "after 5 ms, again and again",
-        [](auto timer, row& line) { return set_again_and_again(std::move(timer), 5ms, line); });
-    start<realtime_clock>(
-        "absolute", "realtime", "each 100 ms of the wall clock", [](auto timer, row& line) {
+    periodic<kernel::timerfd<monotonic_clock>>("kernel timerfd", "monotonic", 1ms);
+    periodic<user::timerfd<monotonic_clock>>("engine timerfd", "monotonic", 1ms);
+    periodic<kernel::pooled_timerfd<monotonic_clock>>("kernel AIO polls", "monotonic", 1ms);
+    periodic<kernel::timerfd<boottime_clock>>("kernel timerfd", "boottime", 7ms);
+    periodic<user::timerfd<boottime_clock>>("engine timerfd", "boottime", 7ms);
+    periodic<kernel::timerfd<realtime_clock>>("kernel timerfd", "realtime", 10ms);
+    periodic<user::timerfd<realtime_clock>>("engine timerfd", "realtime", 10ms);
+    periodic<kernel::timerfd<realtime_alarm_clock>>("kernel timerfd", "realtime_alarm", 20ms);
+    periodic<kernel::timerfd<boottime_alarm_clock>>("kernel timerfd", "boottime_alarm", 50ms);
+    periodic<kernel::posix_timer<monotonic_clock>>("kernel posix timer", "monotonic", 3ms);
+    periodic<user::posix_timer<monotonic_clock>>("engine posix timer", "monotonic", 3ms);
+    periodic<kernel::posix_timer<tai_clock>>("kernel posix timer", "tai", 30ms);
+    periodic<user::posix_timer<tai_clock>>("engine posix timer", "tai", 30ms);
+    const auto every_25ms = [](auto timer, row& line) {
+      return follow(std::move(timer), setting<monotonic_clock>::every(25ms), line);
+    };
+    start<kernel::itimer<itimer_kind::real>>("periodic", "kernel itimer", "ITIMER_REAL",
+                                             "every 25 ms", every_25ms);
+    start<user::itimer<itimer_kind::real>>("periodic", "engine itimer", "ITIMER_REAL",
+                                           "every 25 ms", every_25ms);
+    const auto again_and_again = [](auto timer, row& line) {
+      return set_again_and_again(std::move(timer), 5ms, line);
+    };
+    start<kernel::timerfd<monotonic_clock>>("one-shot", "kernel timerfd", "monotonic",
+                                            "after 5 ms, again and again", again_and_again);
+    start<user::timerfd<monotonic_clock>>("one-shot", "engine timerfd", "monotonic",
+                                          "after 5 ms, again and again", again_and_again);
+    start<kernel::timerfd<realtime_clock>>(
+        "absolute", "kernel timerfd", "realtime", "each 100 ms of the wall clock",
+        [](auto timer, row& line) {
           const auto next =
               std::chrono::ceil<std::chrono::milliseconds>(realtime_clock::now()) + 100ms;
           return follow(std::move(timer),
@@ -134,20 +156,23 @@ class tour {
     if (e) std::rethrow_exception(e);
   }
 
-  template <class Clock>
-  void periodic(const char* clock, nanoseconds interval) {
-    start<Clock>(
-        "periodic", clock, "every " + example::human(interval), [interval](auto timer, row& line) {
-          return follow(std::move(timer),
-                        chime::setting<Clock>::at(Clock::now() + interval, interval), line);
-        });
+  template <class Facility>
+  void periodic(const char* keeper, const char* clock, nanoseconds interval) {
+    using clock_type = typename Facility::clock_type;
+    start<Facility>("periodic", keeper, clock, "every " + example::human(interval),
+                    [interval](auto timer, row& line) {
+                      const auto first = clock_type::now() + interval;
+                      return follow(std::move(timer),
+                                    chime::setting<clock_type>::at(first, interval), line);
+                    });
   }
 
-  template <class Clock, class Task>
-  void start(const char* kind, const char* clock, std::string asked, Task task) {
-    row& line = rows_.emplace_back(kind, "kernel timerfd", clock, std::move(asked));
+  template <class Facility, class Task>
+  void start(const char* kind, const char* keeper, const char* clock, std::string asked,
+             Task task) {
+    row& line = rows_.emplace_back(kind, keeper, clock, std::move(asked));
     chime::error_code ec;
-    chime::timerfd<Clock> timer{context_, ec};
+    chime::basic_timer<Facility> timer{context_, ec};
     if (ec)
       line.refused = ec.message();
     else
@@ -166,10 +191,10 @@ class tour {
   void draw() {
     if (draws_ && drawn_) std::printf("\x1b[%zuA", rows_.size() + 2);
     drawn_ = true;
-    std::printf("%-9s %-15s %-15s %-29s %7s %8s %9s %9s %9s\n", "kind", "kept by", "clock",
+    std::printf("%-9s %-18s %-15s %-29s %7s %8s %9s %9s %9s\n", "kind", "kept by", "clock",
                 "asked for", "expired", "overrun", "late p50", "p99", "max");
     for (row& r : rows_) {
-      std::printf("%-9s %-15s %-15s %-29s ", r.kind.c_str(), r.keeper.c_str(), r.clock.c_str(),
+      std::printf("%-9s %-18s %-15s %-29s ", r.kind.c_str(), r.keeper.c_str(), r.clock.c_str(),
                   r.asked.c_str());
       if (!r.refused.empty()) {
         std::printf("refused: %s\n", r.refused.c_str());
@@ -189,7 +214,7 @@ class tour {
   int judge() {
     for (row& r : rows_) {
       if (!r.refused.empty()) continue;
-      const std::string who = r.kind + " " + r.clock + ": ";
+      const std::string who = r.kind + " " + r.keeper + " " + r.clock + ": ";
       if (r.late.empty()) continue;  // interrupted before it expired
       example::check(r.late.min() >= 0ns, who + "never early");
       example::check(r.expirations == r.by_rule, who + "every expiration reported, none twice");
