@@ -10,13 +10,18 @@
 #if defined(BOOST_ASIO_HAS_IO_URING)
 #include <liburing.h>
 #endif
+#if defined(__linux__)
+#include "support/refuse_timers.hpp"
+
+#include <cerrno>
+#endif
 
 namespace {
 
 constexpr int skipped = 77;  // ctest shows this exit status as "Skipped"
 
-// doctest calls a run without a single test case a success. That would hide a misspelt filter as well as
-// a file that nobody compiles.
+// doctest calls a run without a single test case a success. That would hide a misspelt filter as
+// well as a file that nobody compiles.
 class nothing_ran : public doctest::IReporter {
  public:
   explicit nothing_ran(const doctest::ContextOptions&) {}
@@ -53,12 +58,31 @@ bool io_uring_refused() {
   return false;
 }
 
+// PROGRAM --refuse=ENOSYS | EPERM | objects: the same tests where the kernel refuses its timers, so
+// that the engine keeps the default ones.
+bool refuse([[maybe_unused]] int argc, [[maybe_unused]] char** argv) {
+#if defined(__linux__)
+  using support::refused;
+  for (int i = 1; i < argc; ++i) {
+    const auto is = [&](const char* option) { return std::strcmp(argv[i], option) == 0; };
+    if (is("--refuse=ENOSYS")) return support::refuse_timers(refused::all_timers, ENOSYS);
+    if (is("--refuse=EPERM")) return support::refuse_timers(refused::all_timers, EPERM);
+    if (is("--refuse=objects")) return support::refuse_timers(refused::timer_objects, EPERM);
+  }
+#endif
+  return true;
+}
+
 }  // namespace
 
 REGISTER_LISTENER("nothing_ran", 1, nothing_ran);
 
 int main(int argc, char** argv) {
   if (io_uring_refused()) return skipped;
+  if (!refuse(argc, argv)) {
+    std::puts("SKIPPED: no seccomp filter can be installed here");
+    return skipped;
+  }
   doctest::Context context(argc, argv);
   const int result = context.run();
   if (context.shouldExit()) return result;  // it only printed its help or a list

@@ -156,8 +156,6 @@ TEST_CASE("the C library's own types convert both ways") {
   CHECK_EQ(from_timeval(val), 2'000'001us);
 }
 
-#if defined(__SIZEOF_INT128__)
-
 namespace {
 
 using support::int128;
@@ -208,6 +206,23 @@ void agrees_with_128_bits_in_each(std::mt19937_64& random) {
   (agrees_with_128_bits_in_any_rep<Periods>(random), ...);
 }
 
+/// mantissa / 2^shift ticks, which is exact in `Rep`, against the same in integers.
+template <class Rep, class Period>
+void in_floating_point_agrees(std::mt19937_64& random, int bits) {
+  using per_nano = std::ratio_divide<Period, std::nano>;
+  const auto most = static_cast<std::int64_t>((std::uint64_t{1} << bits) - 1);
+  const auto mantissa = pick<std::int64_t>(random, -most, most);
+  const int shift = pick(random, 0, 62);
+  CAPTURE(mantissa);
+  CAPTURE(shift);
+  const Rep value = std::ldexp(static_cast<Rep>(mantissa), -shift);
+  // 126 bits are enough for the product: 63 of the mantissa, 42 of an hour's nanoseconds.
+  REQUIRE_EQ(to_nanoseconds(ticks<Rep, Period>{value}),
+             saturated(support::ceil_div(
+                 int128{mantissa} * per_nano::num,
+                 int128{per_nano::den} * static_cast<std::int64_t>(std::uint64_t{1} << shift))));
+}
+
 /// Any nanoseconds, as often as not around whole seconds.
 nanoseconds random_nanoseconds(std::mt19937_64& random) {
   const nanoseconds any{pick<std::int64_t>(random, INT64_MIN / 2, INT64_MAX / 2)};
@@ -227,15 +242,28 @@ TEST_CASE("W6, E8: durations of any integers and any period round up and saturat
                                std::ratio<7, 1'000'000'007>>(random);
 }
 
-TEST_CASE("durations in doubles round up") {
-  auto random = support::seeded("doubles");
+TEST_CASE("durations in floating point round up to the nanosecond, in any period") {
+  auto random = support::seeded("floating point");
   for (int run = 0; run < 10'000; ++run) {
-    // Few enough bits for the product to be exact.
-    const auto mantissa = pick<std::int64_t>(random, -(1LL << 31), 1LL << 31);
-    CAPTURE(mantissa);
-    REQUIRE_EQ(to_nanoseconds(ticks<double>{static_cast<double>(mantissa) / (1 << 20)}),
-               saturated(support::ceil_div(int128{mantissa} * 1'000'000'000, 1 << 20)));
+    in_floating_point_agrees<double, std::ratio<1>>(random, 31);
+    in_floating_point_agrees<double, std::ratio<1>>(random, 53);
+    in_floating_point_agrees<double, std::ratio<3600>>(random, 53);
+    in_floating_point_agrees<double, std::milli>(random, 53);
+    in_floating_point_agrees<double, std::pico>(random, 53);
+    in_floating_point_agrees<double, std::ratio<1, 1024>>(random, 53);
+    in_floating_point_agrees<double, std::ratio<1001, 30000>>(random, 53);
+    in_floating_point_agrees<float, std::ratio<1>>(random, 24);
+    in_floating_point_agrees<long double, std::ratio<1>>(
+        random, std::min(63, std::numeric_limits<long double>::digits));
   }
+}
+
+TEST_CASE(
+    "durations in floating point of ticks shorter than a nanosecond, more than 64 bits hold") {
+  CHECK_EQ(to_nanoseconds(ticks<double, std::pico>{1e20}), 100'000'000s);
+  CHECK_EQ(to_nanoseconds(ticks<double, std::pico>{-1e20}), -100'000'000s);
+  CHECK_EQ(to_nanoseconds(ticks<double, std::pico>{0x1p72}), 4'722'366'482'869'645'214ns);
+  CHECK_EQ(to_nanoseconds(ticks<double, std::pico>{0x1p73}), never);
 }
 
 TEST_CASE("timespec and timeval hold what 128 bits hold, and come back") {
@@ -258,5 +286,3 @@ TEST_CASE("timespec and timeval hold what 128 bits hold, and come back") {
                micros >= 0us ? std::optional<nanoseconds>{micros} : std::nullopt);
   }
 }
-
-#endif

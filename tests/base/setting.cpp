@@ -54,7 +54,7 @@ static_assert(expiry{UINT64_MAX, {}}.overrun() == 2147483647);  // P6
 
 TEST_CASE("errors are errno's, and a clock that was set is no wait that was cancelled") {
   const chime::error_code invalid = chime::error::invalid_argument();
-  CHECK_EQ(invalid, chime::error_code(EINVAL, boost::system::system_category()));
+  CHECK_EQ(invalid, chime::error::from_errno(EINVAL));
   CHECK_EQ(invalid, boost::system::errc::invalid_argument);
 
   const chime::error_code was_set = chime::error::clock_was_set();

@@ -13,6 +13,7 @@
 #include <chime/engine/itimer_model.hpp>
 #include <chime/engine/posix_timer_model.hpp>
 #include <chime/engine/timerfd_model.hpp>
+#include <support/int128.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -27,14 +28,14 @@ using chime::clock_kind;
 using chime::reference;
 using chime::engine::base;
 using std::chrono::nanoseconds;
-__extension__ using wide = __int128;
+using wide = support::int128;
 namespace engine = chime::engine;
 
-inline constexpr wide end_of_time = std::numeric_limits<std::int64_t>::max();
+inline constexpr std::int64_t end_of_time = std::numeric_limits<std::int64_t>::max();
 inline constexpr nanoseconds never = nanoseconds::max();
 
 inline nanoseconds narrow(wide t) {
-  return nanoseconds{static_cast<std::int64_t>(t > end_of_time ? end_of_time : t)};
+  return nanoseconds{t > end_of_time ? end_of_time : static_cast<std::int64_t>(t)};
 }
 
 /// The deadlines of one setting, one by one.
@@ -52,7 +53,7 @@ struct beat {
     return n;
   }
   [[nodiscard]] nanoseconds left(wide now) const {
-    const wide to = next > end_of_time ? end_of_time : next;
+    const wide to = next > end_of_time ? wide{end_of_time} : next;
     return to <= now ? nanoseconds{0} : narrow(to - now);
   }
 };
@@ -459,6 +460,7 @@ inline std::string run_itimer(std::span<const std::uint8_t> data) {
            state == off && !cpu ? wide{0} : wide{interval.count()}};
       all.arm(b.next, state == off ? wide{0} : b.interval);
       all.on = all.on && !pending;  // a leftover signal would be counted with the new ones (I6)
+      if (pending) fired = 1;       // of which there is one
       all.tick(now);
     };
     const auto expire = [&] {

@@ -426,7 +426,7 @@ TEST_CASE("E4: beside a timer that passes every expiry one by one, in random ope
   CAPTURE(seed);
   std::mt19937_64 random{seed};
   for (int run = 0; run < 3000; ++run) {
-    std::vector<std::uint8_t> program(20 + random() % 300);
+    std::vector<std::uint8_t> program(static_cast<std::size_t>(20 + random() % 300));
     for (auto& b : program) b = static_cast<std::uint8_t>(random());
     REQUIRE(oracle::run_timerfd(program) == "");
   }

@@ -263,7 +263,7 @@ TEST_CASE("wheel: many timers, armed, put off, disarmed, leave in order") {
     w.arm(timers[i], expected[i].first);
   };
   for (std::size_t i = 0; i != count; ++i) arm(i);
-  for (std::size_t i = 0; i != count / 2; ++i) arm(random() % count);
+  for (std::size_t i = 0; i != count / 2; ++i) arm(static_cast<std::size_t>(random() % count));
   for (std::size_t i = 0; i < count; i += 3) {
     CHECK(w.disarm(timers[i]));
     expected[i].first = never;
@@ -284,6 +284,41 @@ TEST_CASE("wheel: many timers, armed, put off, disarmed, leave in order") {
   CHECK(w.empty());
 }
 
+TEST_CASE("wheel: a big slot is split by the pops before its time, and no pop has to do it all") {
+  constexpr std::size_t count = 20'000;
+  const auto timers = std::make_unique<wheel_node[]>(count);
+  wheel w;
+  const nanoseconds slot{std::int64_t{1} << 30};  // of level 5
+  const nanoseconds start = slot * 1'000;
+  CHECK(w.pop_due(start) == nullptr);
+  const nanoseconds first = start + slot + ns(1'000);
+  for (std::size_t i = 0; i != count; ++i)
+    w.arm(timers[i], first + ns(static_cast<std::int64_t>(i * 7'919 % count) * 50'000));
+  CHECK_EQ(wheel_check::in_slot_of(w, first), count);
+
+  // Time comes near, with a few timers that expire on the way: each moves at most 8.
+  std::array<wheel_node, 3'000> others;
+  nanoseconds now = first - slot / 4;
+  for (wheel_node& n : others) {
+    const std::size_t before = wheel_check::in_slot_of(w, first);
+    now += ns(1'000);
+    w.arm(n, now);
+    CHECK_EQ(w.pop_due(now), &n);
+    CHECK_GE(wheel_check::in_slot_of(w, first) + 8, before);
+  }
+  CHECK_LE(wheel_check::in_slot_of(w, first), 1);  // the one that makes next_deadline() exact
+  CHECK_EQ(wheel_check::fault(w), "");
+  CHECK_EQ(w.next_deadline(), first);
+
+  nanoseconds last = nanoseconds::min();
+  std::size_t popped = 0;
+  for (; const wheel_node* n = w.pop_due(never - ns(1)); ++popped) {
+    CHECK_LE(last, n->deadline());
+    last = n->deadline();
+  }
+  CHECK_EQ(popped, count);
+}
+
 TEST_CASE("wheel: random runs agree with the oracle") {
   const char* chosen = std::getenv("CHIME_TEST_SEED");
   const std::uint64_t first =
@@ -294,7 +329,7 @@ TEST_CASE("wheel: random runs agree with the oracle") {
   std::size_t steps_back = 0;
   for (std::uint64_t seed = first; seed != first + runs; ++seed) {
     std::mt19937_64 random{seed};
-    std::vector<std::uint8_t> bytes(random() % 4'000);
+    std::vector<std::uint8_t> bytes(static_cast<std::size_t>(random() % 4'000));
     for (std::uint8_t& b : bytes) b = static_cast<std::uint8_t>(random());
     const auto result = chime::tests::run_wheel(bytes);
     REQUIRE_MESSAGE(result.fault.empty(), "seed " << seed << ": " << result.fault);

@@ -21,7 +21,24 @@ struct wheel_check {
     return check.fault_.empty() ? std::string{} : check.fault_ + "\n" + check.state();
   }
 
+  /// How many nodes stand in the slot of a deadline, as seen from the base.
+  static std::size_t in_slot_of(const wheel& w, nanoseconds deadline) {
+    const auto [level, slot] = position_of(key_of(deadline), w.base_);
+    std::size_t count = 0;
+    const auto count_list = [&](const wheel_list& nodes) {
+      nodes.for_each([&](const wheel_node&) { ++count; });
+    };
+    if (w.wide_ == nullptr) {
+      for (const wheel_list& lane : w.slots_.rows_[level].slots[slot].lanes) count_list(lane);
+    } else {
+      for (const wheel_list& lane : w.wide_->rows_[level].slots[slot].lanes) count_list(lane);
+    }
+    return count;
+  }
+
  private:
+  using wide = wheel::wide_slots;
+
   explicit wheel_check(const wheel& w) : w_{w} {}
 
   void run() {
@@ -37,13 +54,40 @@ struct wheel_check {
     walk(w_.dormant_, "dormant");
     w_.dormant_.for_each(
         [&](const wheel_node& n) { expect(n.key_ == never_key, "dormant never fires", n); });
-    slots(w_.slots_);
-    if (w_.wide_ != nullptr) slots(*w_.wide_);  // and then nothing is left in slots_: see size
+    slots(w_.slots_, w_.base_);
+    if (w_.wide_ != nullptr) {  // and then nothing is left in slots_: see size
+      slots(*w_.wide_, w_.base_);
+      ahead(*w_.wide_);
+    }
     if (nodes_ != w_.size_) fail("size counts the nodes: found " + std::to_string(nodes_));
   }
 
+  void ahead(const wide& w) {
+    for (unsigned level = 0; level != level_count; ++level) {
+      const auto* const s = w.ahead.splits_[level];
+      if ((w.ahead.levels_ >> level & 1) == 0) {
+        if (s != nullptr && s->aside.occupied_levels_ != 0) fail("nothing stands aside");
+        if (w.rows_[level].pinned != slots_per_level) fail("no slot is pinned");
+        continue;
+      }
+      if (s->at.level != level) fail("a split is of its level");
+      if (!w.rows_[level].is_occupied(s->at.slot)) fail("a split slot is marked");
+      if (!w.is_pinned(s->at)) fail("a split slot is pinned");
+      if (!s->holds(w.earliest(s->at))) fail("the base aside lies in the split slot");
+      if (s->aside.occupied_levels_ >> level != 0) fail("what stands aside is below its slot");
+      slots(s->aside, s->base);
+      for (unsigned below = 0; below != level; ++below) {
+        for (unsigned slot = 0; slot != slots_per_level; ++slot) {
+          if (s->aside.rows_[below].is_occupied(slot) &&
+              s->aside.rows_[below].earliest[slot] < w.earliest(s->at))
+            fail("the bound of a split slot holds for what stands aside");
+        }
+      }
+    }
+  }
+
   template <typename Slots>
-  void slots(const Slots& s) {
+  void slots(const Slots& s, wheel_key base) {
     for (unsigned level = 0; level != level_count; ++level) {
       const auto& row = s.rows_[level];
       if ((row.occupied != 0) != ((s.occupied_levels_ >> level & 1) != 0)) {
@@ -51,8 +95,8 @@ struct wheel_check {
       }
       for (unsigned slot = 0; slot != slots_per_level; ++slot) {
         if (row.is_occupied(slot)) {
-          if (slot <= digit_of(w_.base_, level)) fail("occupied slots lie after the base");
-          if (position_of(row.earliest[slot], w_.base_) != slot_position{level, slot}) {
+          if (slot <= digit_of(base, level)) fail("occupied slots lie after the base");
+          if (position_of(row.earliest[slot], base) != slot_position{level, slot}) {
             fail("the bound lies in its slot");
           }
         }
@@ -64,7 +108,7 @@ struct wheel_check {
             // A node that was put off stays where it was, so it may belong further out: never
             // nearer.
             expect(row.earliest[slot] <= n.key_, "no node is before its slot's bound", n);
-            expect(n.key_ > w_.base_, "slots lie after the base", n);
+            expect(n.key_ > base, "slots lie after the base", n);
           });
         }
       }
@@ -102,6 +146,11 @@ struct wheel_check {
     show(out, "dormant", w_.dormant_);
     if (w_.wide_ != nullptr) {
       show(out, *w_.wide_);
+      for (const auto* split : w_.wide_->ahead.splits_) {
+        if (split == nullptr) continue;
+        out << "aside, base " << deadline_of(split->base).count() << "\n";
+        show(out, split->aside);
+      }
     } else {
       show(out, w_.slots_);
     }

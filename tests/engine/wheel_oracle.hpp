@@ -68,7 +68,7 @@ struct wheel_run_result {
 class wheel_run {
  public:
   explicit wheel_run(std::span<const std::uint8_t> bytes)
-      : bytes_{bytes}, wheel_{pick_lanes_from()} {}
+      : bytes_{bytes}, wheel_{pick_lanes_from(), pick_big_slot()} {}
 
   wheel_run_result operator()() {
     now_ = pick_start();
@@ -100,6 +100,9 @@ class wheel_run {
       default: return engine::wheel::default_lanes_from;
     }
   }
+
+  /// From how many timers on a slot is emptied before its time.
+  std::uint32_t pick_big_slot() { return static_cast<std::uint32_t>(1 + byte() % 8); }
 
   nanoseconds pick_start() {
     switch (byte() % 4) {

@@ -134,7 +134,10 @@ TEST_CASE_FIXTURE(no_leak, "F6: a quick timer that is asked again and again stil
   for (int i = 0; i < 200; ++i) CHECK_LE(get(timer).value, interval);
   REQUIRE(becomes_readable(timer));
   const nanoseconds before = now();
-  const auto count = take(timer);
-  CHECK_GE(count, chime::rules::expirations_by(first, interval, before));
+  const auto due = chime::rules::expirations_by(first, interval, before);
+  auto count = take(timer);
+  // The interrupt of the last one may be on its way still, as what was asked of was counted then.
+  while (count < due && becomes_readable(timer)) count += take(timer);
+  CHECK_GE(count, due);
   CHECK_LE(count, chime::rules::expirations_by(first, interval, now()));
 }

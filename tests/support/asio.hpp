@@ -13,10 +13,9 @@
 #include <doctest/doctest.h>
 #include <boost/asio/io_context.hpp>
 
-#include <poll.h>
-
 #include <chrono>
 #include <optional>
+#include <thread>
 
 namespace support {
 
@@ -42,16 +41,10 @@ inline void run_out(asio::io_context& context) {
 /// Waits, without taking anything, until somebody could take expirations of the timer.
 template <class Timer>
 void until_due(Timer& timer) {
-  ::pollfd readable{.fd = timer.native_handle(), .events = POLLIN, .revents = 0};
-  constexpr int patience = static_cast<int>(std::chrono::milliseconds{slack}.count());
-  REQUIRE(::poll(&readable, 1, patience) == 1);
-}
-
-/// Whether somebody could take expirations right now.
-template <class Timer>
-bool is_due(Timer& timer) {
-  ::pollfd readable{.fd = timer.native_handle(), .events = POLLIN, .revents = 0};
-  return ::poll(&readable, 1, 0) == 1;
+  const auto patience = std::chrono::steady_clock::now() + slack;
+  while (!timer.is_ready() && std::chrono::steady_clock::now() < patience)
+    std::this_thread::yield();
+  REQUIRE(timer.is_ready());
 }
 
 /// Makes the timer due: one expiration, since long ago.

@@ -7,12 +7,18 @@
 #include <cstdint>
 #include <limits>
 
-/// Arithmetic that cannot overflow, to check 64-bit arithmetic against. Tests that need it are left out where the
-/// compiler has no 128-bit integers.
-#if defined(__SIZEOF_INT128__)
+#if !defined(__SIZEOF_INT128__)
+#include <boost/multiprecision/cpp_int.hpp>
+#endif
+
+/// Arithmetic that cannot overflow, to check 64-bit arithmetic against.
 namespace support {
 
+#if defined(__SIZEOF_INT128__)
 __extension__ using int128 = __int128;
+#else
+using int128 = boost::multiprecision::int128_t;
+#endif
 
 constexpr int128 floor_div(int128 a, int128 b) {
   return a / b - (a % b != 0 && (a < 0) != (b < 0));
@@ -28,4 +34,3 @@ constexpr chime::rules::nanoseconds saturated(int128 exact) {
 }
 
 }  // namespace support
-#endif

@@ -6,12 +6,14 @@
 #include "support/asio.hpp"
 
 #include <chime/timerfd.hpp>
+#include <chime/user/timerfd.hpp>
 
 #include <doctest/doctest.h>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <chrono>
@@ -131,4 +133,50 @@ TEST_CASE("setting, asking and taking allocate nothing") {
   const auto after = heap_allocations();
   CHECK(taken == 100);
   CHECK(after == before);
+}
+
+namespace {
+
+// On one thread, which has memory again when it runs the context.
+template <class Timer, class Executor>
+void check_cancelled_without_memory(asio::io_context& context, const Executor& executor) {
+  Timer t{executor};
+  Timer other{executor};  // it goes on waiting
+  t.expires_after(1h);
+  other.expires_after(10ms);
+  int cancelled = 0;
+  int expired = 0;
+  t.async_wait([&](chime::error_code ec, auto) {
+    CHECK_EQ(ec, asio::error::operation_aborted);
+    ++cancelled;
+  });
+  other.async_wait([&](chime::error_code ec, auto) {
+    CHECK_FALSE(ec);
+    ++expired;
+  });
+  {
+    const no_memory none;
+    t.cancel();
+  }
+  CHECK_EQ(cancelled, 0);
+  support::run_out(context);
+  CHECK_EQ(cancelled, 1);
+  CHECK_EQ(expired, 1);
+}
+
+}  // namespace
+
+TEST_CASE("a wait can be cancelled when there is no memory, kept by the kernel or by the engine") {
+  using kernel_kept = chime::timerfd<monotonic_clock>;
+  using engine_kept = chime::basic_timer<chime::user::timerfd<monotonic_clock>>;
+  asio::io_context context;
+  SUBCASE("kernel") {
+    check_cancelled_without_memory<kernel_kept>(context, context.get_executor());
+  }
+  SUBCASE("engine") {
+    check_cancelled_without_memory<engine_kept>(context, context.get_executor());
+  }
+  SUBCASE("engine, on a strand") {
+    check_cancelled_without_memory<engine_kept>(context, asio::make_strand(context));
+  }
 }

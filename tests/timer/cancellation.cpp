@@ -25,7 +25,6 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 using asio::cancellation_type;
 using chime::error_code;
-using support::is_due;
 using support::make_due;
 using support::run_out;
 
@@ -126,7 +125,7 @@ TEST_CASE("W3 a wait whose turn has come but that has not begun yet is cancelled
     second_signal.emit(type);
     run_out(context);
     check_aborted(second);
-    CHECK(is_due(t));
+    CHECK(t.is_ready());
     check_nothing_lost(context, t);
   }
 }

@@ -58,6 +58,8 @@ void check_still_armed(timer& t) {
 
 }  // namespace
 
+TEST_SUITE_BEGIN("clock");
+
 TEST_CASE("W5 the error of a clock that was set is not the error of a cancelled wait") {
   const auto ec = chime::error::clock_was_set();
   CHECK(ec);
@@ -82,7 +84,7 @@ TEST_CASE_FIXTURE(
   CHECK(first.error != chime::error_code{asio::error::operation_aborted});
   CHECK(first.expiry.expirations == 0);
   check_still_armed(t);
-  CHECK_FALSE(support::is_due(t));
+  CHECK_FALSE(t.is_ready());
   context.poll();
   CHECK(second.calls == 0);  // told to one wait, once
   t.expires_after(1us);
@@ -120,7 +122,7 @@ TEST_CASE_FIXTURE(alone, "W5 try_take and a blocking wait are told, once") {
   REQUIRE(set_clock());
   CHECK(t.wait(ec).expirations == 0);
   CHECK(ec == chime::error::clock_was_set());
-  CHECK_FALSE(support::is_due(t));
+  CHECK_FALSE(t.is_ready());
 }
 
 TEST_CASE_FIXTURE(alone, "F10 a clock that is set clears the count") {
@@ -211,7 +213,7 @@ TEST_CASE_FIXTURE(alone, "F11 disarming a timer whose clock was set is no error"
   chime::error_code ec = asio::error::eof;
   t.disarm(ec);
   CHECK_FALSE(ec);
-  CHECK_FALSE(support::is_due(t));
+  CHECK_FALSE(t.is_ready());
 }
 
 TEST_CASE_FIXTURE(alone,
@@ -223,7 +225,7 @@ TEST_CASE_FIXTURE(alone,
   chime::error_code ec = asio::error::eof;
   t.set(setting::at(timer::time_point{}, {}, chime::cancel_on_clock_set), ec);
   CHECK_FALSE(ec);
-  CHECK_FALSE(support::is_due(t));
+  CHECK_FALSE(t.is_ready());
   CHECK_FALSE(t.try_take(ec));
   CHECK(ec == chime::error::clock_was_set());
 }
@@ -241,7 +243,7 @@ TEST_CASE_FIXTURE(
   other_clock.expires_at(chime::monotonic_clock::now() + 1h, chime::cancel_on_clock_set);
   if (!set_clock()) return;
   const auto check = [](auto& t) {
-    CHECK_FALSE(support::is_due(t));
+    CHECK_FALSE(t.is_ready());
     chime::error_code ec;
     CHECK_FALSE(t.try_take(ec));
     CHECK_FALSE(ec);
@@ -253,3 +255,5 @@ TEST_CASE_FIXTURE(
   check(follows);
   check(other_clock);
 }
+
+TEST_SUITE_END();

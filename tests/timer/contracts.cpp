@@ -228,7 +228,8 @@ TEST_CASE(
   });
 }
 
-TEST_CASE("a wait's memory comes from nowhere else") {
+// (The engine has its own wait at the system besides.)
+TEST_CASE("a wait's memory comes from nowhere else" * doctest::test_suite("kernel")) {
   for_each_way([](way how) {
     // A wait in line, or of a closed timer, goes through a type-erased executor, which has no allocator.
     if (how != way::expires && how != way::cancelled) return;

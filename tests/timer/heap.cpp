@@ -15,18 +15,24 @@
 namespace {
 
 std::atomic<std::uint64_t> calls = 0;
+thread_local bool is_empty = false;
 
 void* counted(std::size_t size) noexcept {
   calls.fetch_add(1, std::memory_order_relaxed);
+  if (is_empty) return nullptr;
   return std::malloc(size == 0 ? 1 : size);
 }
 
 void* counted(std::size_t size, std::align_val_t alignment) noexcept {
   calls.fetch_add(1, std::memory_order_relaxed);
+  if (is_empty) return nullptr;
   return ::memalign(static_cast<std::size_t>(alignment), size);
 }
 
 }  // namespace
+
+no_memory::no_memory() noexcept { is_empty = true; }
+no_memory::~no_memory() { is_empty = false; }
 
 std::uint64_t heap_allocations() noexcept { return calls.load(std::memory_order_relaxed); }
 

@@ -257,7 +257,7 @@ TEST_CASE("W4 close, release, assignment and destruction end every wait with ope
     CHECK(completed(seen) == 0);
     run_out(context);
     check_all_aborted(seen);
-    if (way != 1) continue;
+    if (released.get() == -1) continue;  // by the engine there is none
     const auto left = chime::shim::timerfd_gettime(released.get());
     REQUIRE(left.has_value());
     CHECK(left->it_value.tv_sec > 3500);

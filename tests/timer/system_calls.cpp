@@ -120,7 +120,8 @@ double per_expiration(const counts& seen) {
 
 }  // namespace
 
-TEST_CASE("an expiration makes no more system calls than a hand-written loop does") {
+TEST_CASE("an expiration makes no more system calls than a hand-written loop does" *
+          doctest::test_suite("kernel")) {
   if (support::thread_sanitizer) {
     std::puts("SKIPPED: ThreadSanitizer makes system calls of its own");
     return;
