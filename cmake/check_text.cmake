@@ -20,7 +20,7 @@ foreach(file IN LISTS files)
   file(READ ${root}/${file} text)
 
   # One file measures Asio's own timer queue beside the wheel.
-  if(NOT file STREQUAL "tests/bench/wheel_peers.hpp"
+  if(NOT file STREQUAL "tests/bench/peers/queues.cpp"
       AND text MATCHES "asio(::|/)detail|namespace[ \t\n]+asio[ \t\n]*{")
     complain("'${CMAKE_MATCH_0}': Asio's internals are not ours to use")
   endif()

@@ -5,7 +5,7 @@
 # Where nothing is missing, it asks neither apt nor the network.
 
 needs='g++ 12 (or another compiler with C++20 coroutines), CMake 3.25, Ninja, Boost 1.81;
-for the tests also Boost.Context and doctest, and liburing for those on io_uring'
+for the tests also Boost.Context and doctest'
 
 need() {
   missing=
@@ -16,7 +16,7 @@ need() {
   case $1 in
     test | ci)
       boost="libboost libboost-context"
-      package doctest-dev liburing-dev
+      package doctest-dev
       ;;
   esac
   case $1 in
@@ -24,7 +24,9 @@ need() {
       program ccache ccache
       program clang-format-19 clang-format-19
       program valgrind valgrind
-      package clang-19 libclang-rt-19-dev libc++-19-dev libc++abi-19-dev libbenchmark-dev
+      package liburing-dev clang-19 libclang-rt-19-dev libc++-19-dev libc++abi-19-dev
+      package libbenchmark-dev libuv1-dev libevent-dev libev-dev stress-ng python3 strace
+      package g++-mingw-w64-x86-64-posix wine64 g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static
       ;;
   esac
 
@@ -45,14 +47,17 @@ need() {
     echo "Neither root nor sudo, so nothing is installed. Missing packages:$missing."
     return
   fi
-  # --no-remove: an older Boost that somebody works with is not ours to replace.
+  # --no-remove: an older Boost that somebody works with is not ours to replace. A machine of CI's own may
+  # have to give up another libc++.
+  keep=--no-remove
+  [ "$1" != ci ] || keep=
   apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -qq -o Dpkg::Use-Pty=0"
   $apt update || echo "The package lists could not be updated."
   # shellcheck disable=SC2001 # sh has no ${x//}
   missing=$(echo "$missing" | sed "s/1\.??/$(boost_version)/g") # known now, see boost_version
   echo "Installing:$missing"
   # shellcheck disable=SC2086 # one word a package
-  $apt install --no-install-recommends --no-remove $missing ||
+  $apt install --no-install-recommends $keep $missing ||
     echo "Not everything could be installed. By hand: apt-get install$missing"
 }
 

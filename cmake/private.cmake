@@ -15,7 +15,8 @@ endif()
 if(CHIME_SANITIZE)
   target_compile_options(chime_private INTERFACE
     -fsanitize=${CHIME_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
-    -O1 -g1) # quick to compile and to run, and still a line number for each frame
+    -O0 -g1 # quick to compile, and still a line number for each frame
+    -D_GLIBCXX_ASSERTIONS) # what sanitizers cannot see: an empty optional, say
   target_link_options(chime_private INTERFACE -fsanitize=${CHIME_SANITIZE})
 endif()
 
