@@ -54,7 +54,7 @@ constexpr nanoseconds saturating_advance(nanoseconds start, nanoseconds interval
   const auto room =
       static_cast<std::uint64_t>(never.count()) - static_cast<std::uint64_t>(start.count());
   const auto step = static_cast<std::uint64_t>(interval.count());
-  if (n > room / step) return never;
+  if (n == 1 ? step > room : n > room / step) return never;  // mostly without the division
   return nanoseconds{
       static_cast<std::int64_t>(static_cast<std::uint64_t>(start.count()) + n * step)};
 }
@@ -97,7 +97,8 @@ constexpr forwarded forward(nanoseconds deadline, nanoseconds interval, nanoseco
   // The difference is taken without sign: it fits even where the signed one would overflow.
   const auto late =
       static_cast<std::uint64_t>(now.count()) - static_cast<std::uint64_t>(deadline.count());
-  const std::uint64_t whole = late / static_cast<std::uint64_t>(interval.count());
+  const auto step = static_cast<std::uint64_t>(interval.count());
+  const std::uint64_t whole = late < step ? 0 : late / step;  // mostly without the division
   const std::uint64_t n = whole + (whole != std::numeric_limits<std::uint64_t>::max() ? 1 : 0);
   return {n, whole == n ? never : saturating_advance(deadline, interval, n), true};
 }

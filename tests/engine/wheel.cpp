@@ -284,6 +284,62 @@ TEST_CASE("wheel: many timers, armed, put off, disarmed, leave in order") {
   CHECK(w.empty());
 }
 
+TEST_CASE("wheel: of many that are due some are disarmed, put off, or joined by earlier ones") {
+  constexpr std::size_t count = 40;
+  std::array<wheel_node, count + 1> timers;
+  wheel w{1};  // with lanes, nearly from the start
+  const auto next = [&](nanoseconds now) {
+    const wheel_node* const n = w.pop_due(now);
+    REQUIRE_EQ(wheel_check::fault(w), "");
+    return n == nullptr ? count + 2 : static_cast<std::size_t>(n - timers.data());
+  };
+  for (std::size_t i = 0; i != count; ++i) w.arm(timers[i], ns(1000));
+  std::size_t expected = 0;
+  for (; expected != 3; ++expected) CHECK_EQ(next(ns(1000)), expected);
+
+  SUBCASE("in turn") {}
+  SUBCASE("the next one is disarmed") {
+    w.disarm(timers[3]);
+    ++expected;
+  }
+  SUBCASE("one in the middle is disarmed") {
+    w.disarm(timers[20]);
+    for (; expected != 20; ++expected) CHECK_EQ(next(ns(1000)), expected);
+    ++expected;
+  }
+  SUBCASE("one is armed anew, and another comes behind it") {
+    w.arm(timers[5], ns(1000));
+    w.arm(timers[count], ns(1000));
+    for (; expected != count; ++expected)
+      if (expected != 5) CHECK_EQ(next(ns(1000)), expected);
+    CHECK_EQ(next(ns(1000)), std::size_t{5});
+  }
+  SUBCASE("an earlier one joins them") {
+    w.arm(timers[count], ns(999));
+    CHECK_EQ(next(ns(1000)), count);
+  }
+  SUBCASE("the clock is set back, and on again") {
+    CHECK_EQ(next(ns(999)), count + 2);
+    CHECK_EQ(w.next_deadline(), ns(1000));
+  }
+  for (; expected != count; ++expected) CHECK_EQ(next(ns(1000)), expected);
+  while (next(ns(1000)) == count) continue;
+  CHECK(w.empty());
+}
+
+TEST_CASE("wheel: what is due when the wheel gets lanes leaves first") {
+  std::array<wheel_node, 5> timers;
+  wheel w{4};
+  for (std::size_t i = 0; i != 3; ++i) w.arm(timers[i], ns(10));
+  CHECK_EQ(w.pop_due(ns(20)), &timers[0]);
+  w.arm(timers[3], ns(5));
+  w.arm(timers[0], ns(10));
+  w.arm(timers[4], ns(15));
+  CHECK_EQ(wheel_check::fault(w), "");
+  for (const std::size_t i : {3U, 1U, 2U, 0U, 4U}) CHECK_EQ(w.pop_due(ns(20)), &timers[i]);
+  CHECK(w.empty());
+}
+
 TEST_CASE("wheel: a big slot is split by the pops before its time, and no pop has to do it all") {
   constexpr std::size_t count = 20'000;
   const auto timers = std::make_unique<wheel_node[]>(count);

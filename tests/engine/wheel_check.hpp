@@ -42,24 +42,50 @@ struct wheel_check {
   explicit wheel_check(const wheel& w) : w_{w} {}
 
   void run() {
-    walk(w_.ready_, "ready");
-    w_.ready_.for_each([&](const wheel_node& n) { expect(n.key_ <= w_.base_, "ready is due", n); });
-    if (w_.ready_is_sorted_) {
-      const wheel_node* last = nullptr;
-      w_.ready_.for_each([&](const wheel_node& n) {
-        expect(last == nullptr || last->precedes(n), "ready is sorted", n);
-        last = &n;
-      });
-    }
+    ready(w_.slots_.ready);
     walk(w_.dormant_, "dormant");
     w_.dormant_.for_each(
         [&](const wheel_node& n) { expect(n.key_ == never_key, "dormant never fires", n); });
     slots(w_.slots_, w_.base_);
     if (w_.wide_ != nullptr) {  // and then nothing is left in slots_: see size
+      ready(w_.wide_->ready);
       slots(*w_.wide_, w_.base_);
       ahead(*w_.wide_);
     }
     if (nodes_ != w_.size_) fail("size counts the nodes: found " + std::to_string(nodes_));
+  }
+
+  template <std::size_t Lanes>
+  void ready(const wheel_ready<Lanes>& r) {
+    const std::size_t before = nodes_;
+    for (const wheel_list& lane : r.lanes_) {
+      walk(lane, "ready");
+      const wheel_node* last = nullptr;
+      lane.for_each([&](const wheel_node& n) {
+        expect(n.key_ <= w_.base_, "ready is due", n);
+        expect(!r.is_sorted_ || last == nullptr || last->precedes(n), "a ready lane is sorted", n);
+        last = &n;
+      });
+    }
+    if (nodes_ - before != r.size_) fail("ready counts its nodes");
+    if (r.size_ != 0 && r.is_sorted_ && r.is_in_step_) in_step(r);
+  }
+
+  /// Goes round the lanes as those leave that are in step.
+  template <std::size_t Lanes>
+  void in_step(const wheel_ready<Lanes>& r) {
+    const wheel_node* next[Lanes];
+    for (std::size_t i = 0; i != Lanes; ++i)
+      next[i] = r.lanes_[i].empty() ? nullptr : &r.lanes_[i].front();
+    const wheel_node* last = nullptr;
+    for (std::size_t i = 0; i != r.size_; ++i) {
+      const std::size_t lane = (r.first_ + i) % Lanes;
+      const wheel_node* const n = next[lane];
+      if (n == nullptr) return fail("the lanes are in step: one is too short");
+      expect(last == nullptr || last->precedes(*n), "the lanes are in step", *n);
+      last = n;
+      next[lane] = r.lanes_[lane].after(*n);
+    }
   }
 
   void ahead(const wide& w) {
@@ -142,9 +168,10 @@ struct wheel_check {
   [[nodiscard]] std::string state() const {
     std::ostringstream out;
     out << "base " << deadline_of(w_.base_).count() << ", size " << w_.size_ << "\n";
-    show(out, "ready", w_.ready_);
+    for (const wheel_list& lane : w_.slots_.ready.lanes_) show(out, "ready", lane);
     show(out, "dormant", w_.dormant_);
     if (w_.wide_ != nullptr) {
+      for (const wheel_list& lane : w_.wide_->ready.lanes_) show(out, "ready", lane);
       show(out, *w_.wide_);
       for (const auto* split : w_.wide_->ahead.splits_) {
         if (split == nullptr) continue;

@@ -81,7 +81,7 @@ class scheduler {
   [[nodiscard]] expired pop_due() noexcept {
     for (std::size_t i = 0; i < lines_.size(); ++i) {
       watched_line& l = *lines_[looking_at_];
-      looking_at_ = (looking_at_ + 1) % lines_.size();
+      if (++looking_at_ == lines_.size()) looking_at_ = 0;
       if (l.timers.empty()) continue;
       if (scheduled* const timer = l.timers.pop_due(l.now)) return {timer, l.now};
     }

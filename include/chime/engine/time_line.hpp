@@ -12,14 +12,24 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 namespace chime::engine {
 
 class time_line;
 
 /// What the scheduler keeps of a timer. Derive from it. It must not be filed when it is destroyed.
+///
+/// Few bytes, for of many timers none is in the processor's caches.
 class scheduled : wheel_node {
  public:
+  /// The line it belongs to. \pre it has been put on one, or filed
+  [[nodiscard]] time_line& line() const noexcept { return *line_; }
+
+  /// Has it belong to a line. \pre it is not filed
+  void put_on(time_line& line) noexcept { line_ = &line; }
+
   /// Whether it stands in a line, to come due one day.
   [[nodiscard]] bool is_filed() const noexcept { return is_armed(); }
 
@@ -30,14 +40,20 @@ class scheduled : wheel_node {
   }
 
   /// How much later than its deadline it may be served.
-  [[nodiscard]] nanoseconds tolerance() const noexcept { return tolerance_; }
+  [[nodiscard]] nanoseconds tolerance() const noexcept {
+    return leeway_ ? leeway_->tolerance : nanoseconds::zero();
+  }
 
  private:
   friend class time_line;
 
-  nanoseconds tolerance_{};
-  time_line* line_ = nullptr;  // while it is filed
-  wheel_node latest_;          // by deadline + tolerance, if it has one
+  struct leeway {
+    nanoseconds tolerance;
+    wheel_node latest;  // by deadline + tolerance
+  };
+
+  time_line* line_ = nullptr;
+  std::unique_ptr<leeway> leeway_;  // if it has a tolerance
 };
 
 /// Timers on one base.
@@ -79,11 +95,14 @@ class time_line {
     if (deadline != rules::never) line.place(timer, deadline, line.next_sequence_++);
   }
 
-  /// Changes a timer's tolerance. It keeps its place among equals.
-  static void set_tolerance(scheduled& timer, nanoseconds tolerance) noexcept {
+  /// Changes a timer's tolerance. It keeps its place among equals. For want of memory it throws and changes
+  /// nothing.
+  static void set_tolerance(scheduled& timer, nanoseconds tolerance) {
+    std::unique_ptr<scheduled::leeway> leeway;
+    if (tolerance > nanoseconds::zero()) leeway.reset(new scheduled::leeway{tolerance, {}});
     const bool is_filed = timer.is_filed();
     remove(timer);
-    timer.tolerance_ = tolerance;
+    timer.leeway_ = std::move(leeway);
     if (is_filed) timer.line_->place(timer, timer.deadline(), timer.sequence());
   }
 
@@ -91,8 +110,8 @@ class time_line {
   static void remove(scheduled& timer) noexcept {
     if (!timer.is_filed()) return;
     time_line& line = *timer.line_;
-    (timer.latest_.is_armed() ? line.tolerant_ : line.prompt_).disarm(timer);
-    line.latest_.disarm(timer.latest_);
+    (timer.leeway_ ? line.tolerant_ : line.prompt_).disarm(timer);
+    if (timer.leeway_) line.latest_.disarm(timer.leeway_->latest);
   }
 
   /// Takes out the first timer that is due, by deadline and among equals in the order filed (E6), whatever
@@ -120,9 +139,9 @@ class time_line {
  private:
   void place(scheduled& timer, nanoseconds deadline, std::uint64_t sequence) noexcept {
     timer.line_ = this;
-    if (timer.tolerance_ > nanoseconds::zero()) {
+    if (timer.leeway_) {
       tolerant_.arm(timer, deadline, sequence);
-      latest_.arm(timer.latest_, rules::saturating_add(deadline, timer.tolerance_));
+      latest_.arm(timer.leeway_->latest, rules::saturating_add(deadline, timer.leeway_->tolerance));
     } else {
       prompt_.arm(timer, deadline, sequence);
     }

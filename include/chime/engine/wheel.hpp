@@ -23,7 +23,7 @@
 /// moves to its earliest deadline: the nodes with exactly that deadline are ready, the others fall
 /// to lower levels.
 ///
-///     base                          what is at or before it: ready_, by (deadline, order armed)
+///     base                          what is at or before it: ready, by (deadline, order armed)
 ///     --+-----+-----+-----+----------------+----------------+------> time
 ///       | level 0   | level 1 ...          | level 2 ...
 ///
@@ -32,6 +32,7 @@
 
 #include <chime/engine/wheel_ahead.hpp>
 #include <chime/engine/wheel_node.hpp>
+#include <chime/engine/wheel_ready.hpp>
 #include <chime/engine/wheel_slots.hpp>
 #include <chime/rules.hpp>
 #include <cstddef>
@@ -54,7 +55,7 @@ namespace chime::engine {
 /// in its slot until that comes up: only its node is written.
 class wheel {
  public:
-  /// Past this many timers the slots get lanes (see wheel_slots), for good. Below it the nodes are
+  /// Past this many timers the slots, and what is due, get lanes (see wheel_slots), for good. Below it the nodes are
   /// in the processor's caches, and one lane is the fastest. Measured with tests/bench/peers.
   static constexpr std::size_t default_lanes_from = 8'000;
 
@@ -94,11 +95,7 @@ class wheel {
   /// Takes out the first timer whose deadline is at or before `now`, disarmed; null if there is
   /// none. If `now` is before an earlier call's, the clock was set back, and timers wait for it to
   /// come round.
-  constexpr wheel_node* pop_due(nanoseconds now) noexcept {
-    wheel_node* const n = first_due(now);
-    if (n != nullptr) disarm(*n);
-    return n;
-  }
+  constexpr wheel_node* pop_due(nanoseconds now) noexcept;
 
   /// The one that `pop_due` would take out, left where it is.
   constexpr wheel_node* first_due(nanoseconds now) noexcept;
@@ -121,9 +118,14 @@ class wheel {
 
   static constexpr std::size_t lane_count = 8;  // 4 are slower to expire, 16 no faster
 
+  struct narrow_slots : wheel_slots<1> {
+    wheel_ready<1> ready;  // deadline <= base_
+  };
+
   /// What takes the place of `slots_` when the wheel is large.
   struct wide_slots : wheel_slots<lane_count> {
     explicit wide_slots(std::uint32_t big_slot) noexcept : ahead{big_slot} {}
+    wheel_ready<lane_count> ready;
     wheel_ahead<lane_count> ahead;
   };
 
@@ -144,7 +146,7 @@ class wheel {
   constexpr void enter(Slots& slots, slot_position first, wheel_key now) noexcept;
   template <typename Slots>
   constexpr void rewind(Slots& slots, wheel_key now) noexcept;
-  constexpr wheel_node* first_ready() noexcept;
+  constexpr void unlink(wheel_node& n) noexcept;
   void widen() noexcept;
 
   wheel_key base_ = 0;               // no node in the slots is at or before it
@@ -152,10 +154,8 @@ class wheel {
   std::size_t size_ = 0;
   std::size_t lanes_from_;
   std::uint32_t big_slot_;
-  bool ready_is_sorted_ = true;
-  wheel_list ready_;    // deadline <= base_
   wheel_list dormant_;  // deadline == never; but some put off to never are still in the slots
-  wheel_slots<1> slots_;
+  narrow_slots slots_;
   wide_slots* wide_ = nullptr;  // owned
 };
 
@@ -163,8 +163,7 @@ class wheel {
 template <typename Slots>
 constexpr void wheel::file(Slots& slots, wheel_node& n) noexcept {
   if (n.key_ <= base_) {
-    if (!ready_.empty() && n.precedes(ready_.back())) ready_is_sorted_ = false;
-    ready_.push_back(n);
+    slots.ready.push_back(n);
   } else if (n.key_ == never_key) {
     dormant_.push_back(n);
   } else {
@@ -178,14 +177,14 @@ constexpr void wheel::refile(Slots& slots, slot_position at) noexcept {
   slots.drain(at, [&](wheel_node& n) { file(slots, n); });
 }
 
-/// The first of the ready nodes, or null.
-constexpr wheel_node* wheel::first_ready() noexcept {
-  if (ready_.empty()) return nullptr;
-  if (!ready_is_sorted_) {
-    ready_.sort();
-    ready_is_sorted_ = true;
-  }
-  return &ready_.front();
+/// Takes a node out of wherever it stands.
+constexpr void wheel::unlink(wheel_node& n) noexcept {
+  if (n.key_ > base_) [[likely]]
+    return n.unlink();
+  if (wide_ == nullptr)
+    slots_.ready.remove(n);
+  else
+    wide_->ready.remove(n);
 }
 
 /// Goes over to slots with lanes, if there is memory for them.
@@ -193,7 +192,9 @@ inline void wheel::widen() noexcept {
   auto* wide = new (std::nothrow) wide_slots{big_slot_};
   if (wide == nullptr) return;
   // Not inserted but filed: nodes that were put off, even to never, are among them.
-  slots_.drain_all([&](wheel_node& n) { file(*wide, n); });
+  const auto refile_wide = [&](wheel_node& n) { file(*wide, n); };
+  slots_.ready.drain(refile_wide);
+  slots_.drain_all(refile_wide);
   wide_ = wide;
 }
 
@@ -204,7 +205,7 @@ constexpr void wheel::arm(wheel_node& n, nanoseconds deadline, std::uint64_t seq
   if (!n.is_armed()) {
     ++size_;
   } else if (!stays) {
-    n.unlink();
+    unlink(n);
   }
   n.key_ = key;
   n.sequence_ = sequence;
@@ -215,7 +216,7 @@ constexpr void wheel::arm(wheel_node& n, nanoseconds deadline, std::uint64_t seq
 
 constexpr bool wheel::disarm(wheel_node& n) noexcept {
   if (!n.is_armed()) return false;
-  n.unlink();
+  unlink(n);
   --size_;
   return true;
 }
@@ -225,11 +226,12 @@ constexpr void wheel::clear() noexcept {
     wheel_node* chain = nodes.take_all();
     while (chain != nullptr) chain = wheel_list::leave(*chain);
   };
-  disarm_all(ready_);
   disarm_all(dormant_);
   slots_.for_each_list(disarm_all);
+  slots_.ready.clear(disarm_all);
   if (wide_ != nullptr) {
     wide_->for_each_list(disarm_all);
+    wide_->ready.clear(disarm_all);
     wide_->ahead.for_each_list(disarm_all);
   }
   size_ = 0;
@@ -241,12 +243,7 @@ constexpr void wheel::rewind(Slots& slots, wheel_key now) noexcept {
   if constexpr (Slots::has_lanes) slots.ahead.give_back_all(slots);
   slots.collapse(position_of(base_, now));
   base_ = now;
-  ready_is_sorted_ = true;
-  for (wheel_node* chain = ready_.take_all(); chain != nullptr;) {
-    wheel_node& n = *chain;
-    chain = wheel_list::next_in(n);
-    file(slots, n);
-  }
+  slots.ready.drain([&](wheel_node& n) { file(slots, n); });
 }
 
 /// Moves the base into the first slot, which is due.
@@ -267,7 +264,7 @@ constexpr wheel_node* wheel::first_due(Slots& slots, wheel_key now) noexcept {
     slots.ahead.step(slots, [&](wheel_node& n) { file(slots, n); });
   }
   for (;;) {
-    if (wheel_node* n = first_ready()) return n;
+    if (wheel_node* n = slots.ready.front()) return n;
     slot_position first{};
     if (!slots.first(first)) {
       if (now < never_key) base_ = now;  // what is armed next lies near it
@@ -282,9 +279,20 @@ constexpr wheel_node* wheel::first_due(nanoseconds now) noexcept {
   return with_slots([&](auto& slots) { return first_due(slots, key_of(now)); });
 }
 
-constexpr nanoseconds wheel::next_deadline() noexcept {
-  if (const wheel_node* n = first_ready()) return n->deadline();
+constexpr wheel_node* wheel::pop_due(nanoseconds now) noexcept {
   return with_slots([&](auto& slots) {
+    wheel_node* const n = first_due(slots, key_of(now));
+    if (n != nullptr) {
+      slots.ready.remove(*n);
+      --size_;
+    }
+    return n;
+  });
+}
+
+constexpr nanoseconds wheel::next_deadline() noexcept {
+  return with_slots([&](auto& slots) {
+    if (const wheel_node* n = slots.ready.front()) return n->deadline();
     for (slot_position first{}; slots.first(first); refile(slots, first)) {
       if (slots.is_exact(first)) return deadline_of(slots.earliest(first));
       if constexpr (std::remove_reference_t<decltype(slots)>::has_lanes) {
@@ -296,8 +304,8 @@ constexpr nanoseconds wheel::next_deadline() noexcept {
 }
 
 constexpr nanoseconds wheel::next_wakeup() noexcept {
-  if (const wheel_node* n = first_ready()) return n->deadline();
   return with_slots([](auto& slots) {
+    if (const wheel_node* n = slots.ready.front()) return n->deadline();
     slot_position first{};
     return slots.first(first) ? deadline_of(slots.earliest(first)) : rules::never;
   });

@@ -81,6 +81,8 @@ class wheel_node : wheel_link {
   friend class wheel_slots;
   template <std::size_t Lanes>
   friend class wheel_ahead;
+  template <std::size_t Lanes>
+  friend class wheel_ready;
   friend struct wheel_check;
 
   wheel_key key_ = 0;

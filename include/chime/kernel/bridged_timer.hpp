@@ -75,8 +75,8 @@ class bridged_timer : public user::hosted_timer, public signalled {
   void join() {
     const user::service::access locked{host_};
     host_.share_between_threads();
-    line_ = &host_.scheduler().line(engine::base::monotonic, {});
-    host_.add(*this, executor_);
+    // It never stands in that line.
+    host_.add(*this, executor_, host_.scheduler().line(engine::base::monotonic));
   }
   /// \pre join() has been called
   void leave() noexcept {
@@ -117,11 +117,10 @@ class bridged_timer : public user::hosted_timer, public signalled {
  private:
   bool expire(nanoseconds) noexcept override { return false; }
   nanoseconds next_deadline() const noexcept override { return rules::never; }
-  engine::time_line& line() const noexcept override { return *line_; }
   bool is_ready() const noexcept override { return count_ != 0 || !exists_ || has_more(); }
+
   user::service& host_;
   boost::asio::any_io_executor executor_;
-  engine::time_line* line_ = nullptr;  // where it would stand; it never does
   std::uint64_t count_ = 0;
   std::atomic<std::uint64_t> news_ = 0;  // how often it was told to be ready
   std::mutex news_mutex_;                // held to change it

@@ -76,8 +76,8 @@ class pooled_timerfd {
         : host_{host}, group_{group}, executor_{executor} {
       timer_ = timerfd_calls<Clock>::create(ec);
       const user::service::access locked{host_};
-      line_ = &host_.scheduler().line(engine::base::monotonic, {});
-      host_.add(*this, executor_);
+      // It never stands in that line.
+      host_.add(*this, executor_, host_.scheduler().line(engine::base::monotonic));
       if (!ec) place_ = group_.take_place(*this, timer_.get(), ec);
     }
     ~pooled() {
@@ -156,13 +156,11 @@ class pooled_timerfd {
 
     bool expire(nanoseconds) noexcept override { return false; }
     nanoseconds next_deadline() const noexcept override { return rules::never; }
-    engine::time_line& line() const noexcept override { return *line_; }
     bool is_ready() const noexcept override { return is_ready_; }
 
     user::service& host_;
     poll_group& group_;
     boost::asio::any_io_executor executor_;
-    engine::time_line* line_ = nullptr;  // where it would stand; it never does
     shim::descriptor timer_;
     timerfd_calls<Clock> calls_;
     poll_group::place_owner place_;

@@ -21,9 +21,8 @@ class hosted_timer : public engine::scheduled {
   /// The deadline is reached, by the time on its line. \return whether to wake whoever waits
   virtual bool expire(nanoseconds now) noexcept = 0;
 
-  /// When to call `expire`, on which line; `rules::never` if there is nothing to wait for.
+  /// When to call `expire`, on its line; `rules::never` if there is nothing to wait for.
   [[nodiscard]] virtual nanoseconds next_deadline() const noexcept = 0;
-  [[nodiscard]] virtual engine::time_line& line() const noexcept = 0;
 
   /// Whether a take would bring something.
   [[nodiscard]] virtual bool is_ready() const noexcept = 0;

@@ -126,11 +126,11 @@ class kept {
         return &host_.scheduler().line(Kind::line_for(from), thread);
       };
       relative_ = line(reference::relative);
-      ++relative_->users;
       absolute_ = line(reference::absolute);
+      host_.add(*this, executor_, *absolute_);
+      ++relative_->users;
       ++absolute_->users;
       may_resume_ = detail::plain(executor_) != nullptr;
-      host_.add(*this, executor_);
     }
     ~hosted() {
       const service::access locked{host_};
@@ -144,14 +144,15 @@ class kept {
       if (is_gone(ec)) return {};
       if (Kind::wants_clock(wanted)) host_.begin_clock_watch();
       const nanoseconds here = host_.settle(*this);
-      engine::time_line& wanted_line = line_for(wanted.counted_from);
+      engine::time_line& wanted_line =
+          wanted.counted_from == reference::relative ? *relative_ : *absolute_;
       const nanoseconds there = &wanted_line == &line() ? here : host_.scheduler().now(wanted_line);
       const engine::set_result result =
           Kind::set(model_, engine::new_setting{wanted}, {here, there});
       ec = to_error(result.error);
       if (result.error == engine::status::invalid) return {};  // the earlier setting stands
-      counted_from_ = wanted.counted_from;
       wants_clock_ = Kind::wants_clock(wanted);
+      if (&wanted_line != &line()) host_.move(*this, wanted_line);
       host_.file(*this, true);
       return ec ? setting<clock_type>{} : as_told(result.old);
     }
@@ -239,7 +240,6 @@ class kept {
     nanoseconds next_deadline() const noexcept override {
       return exists_ ? model_.next_deadline() : rules::never;
     }
-    engine::time_line& line() const noexcept override { return line_for(counted_from_); }
     bool is_ready() const noexcept override { return !exists_ || Kind::is_ready(model_); }
     bool clock_was_set() noexcept override { return Kind::clock_was_set(model_); }
     bool wants_clock() const noexcept override { return wants_clock_; }
@@ -248,15 +248,11 @@ class kept {
       return without_alarm(clock_type::kind) != clock_type::kind;
     }
 
-    [[nodiscard]] engine::time_line& line_for(reference from) const noexcept {
-      return from == reference::relative ? *relative_ : *absolute_;
-    }
-
     /// An instant of the base on the timer's own clock. They differ where the deadline does not
     /// follow the clock's steps (C2): then it is as long ago as it is on the base.
     [[nodiscard]] typename clock_type::time_point on_clock(nanoseconds instant, nanoseconds now) {
       using time_point = typename clock_type::time_point;
-      if (&line() == absolute_) return time_point{instant};
+      if (line().on() == Kind::line_for(reference::absolute)) return time_point{instant};
       return time_point{host_.scheduler().now(*absolute_) - (now - instant)};
     }
 
@@ -280,12 +276,12 @@ class kept {
     // What each expiration needs comes first: of many timers none is in the processor's caches.
     service& host_;
     typename Kind::model_type model_ = Kind::make();
-    engine::time_line* relative_;  // where relative and absolute deadlines lie
-    engine::time_line* absolute_;
-    reference counted_from_ = reference::absolute;
     bool wants_clock_ = false;
     bool may_resume_ = false;
     bool exists_ = true;  // until a fork takes it away
+
+    engine::time_line* relative_;  // where relative and absolute deadlines lie
+    engine::time_line* absolute_;
     boost::asio::any_io_executor executor_;
     typename Kind::permit permit_;
   };

@@ -12,6 +12,7 @@
 #include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/recycling_allocator.hpp>
@@ -55,22 +56,25 @@ class operation {
   ~operation() = default;
 
   static void arrived(operation& op);  // in service.hpp
-  [[nodiscard]] error_code error() const noexcept { return error_; }
+  [[nodiscard]] error_code error() const noexcept {
+    return is_aborted_ ? error_code{boost::asio::error::operation_aborted} : error_code{};
+  }
 
  private:
   friend class service;
   friend class operation_list;
   friend class resumption;
 
+  // Few bytes: where there are many, to fetch them is most of what a wait costs.
   function go_;
   service* service_;
   hosted_timer* timer_ = nullptr;  // that has not become ready
-  bool is_resumption_ = false;
-  bool is_in_context_;  // calls its handler directly: what that throws reaches whoever serves
-  error_code error_;
-  bool is_counted_ = false;  // among the service's waits, though it is over
   operation* prev_ = nullptr;
   operation* next_ = nullptr;
+  bool is_resumption_ = false;
+  bool is_in_context_;  // calls its handler directly: what that throws reaches whoever serves
+  bool is_aborted_ = false;
+  bool is_counted_ = false;  // among the service's waits, though it is over
 };
 
 /// A wait whose memory is another's, a coroutine's frame, and may be given up at any time: it is

@@ -33,7 +33,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -106,10 +106,11 @@ class service final : public boost::asio::execution_context::service {
 
   [[nodiscard]] engine::scheduler& scheduler() noexcept { return scheduler_; }
 
-  /// Takes a timer in. \param executor the timer's
-  void add(hosted_timer& t, const boost::asio::any_io_executor& executor) {
-    if (!here_) here_ = plain_within(executor);
+  /// Takes a timer in. \param executor the timer's \param line the one it belongs to at first
+  void add(hosted_timer& t, const boost::asio::any_io_executor& executor, engine::time_line& line) {
     engine::time_line::set_tolerance(t, default_tolerance_);
+    t.put_on(line);
+    if (!here_) here_ = plain_within(executor);
     t.next_ = timers_;
     if (timers_) timers_->prev_ = &t;
     timers_ = &t;
@@ -130,7 +131,7 @@ class service final : public boost::asio::execution_context::service {
     if (t.wants_clock()) notice_clock();
     const nanoseconds now = scheduler_.now(t.line());
     const auto expire = [&](hosted_timer& due) {
-      if (due.expire(now)) send_off(due, {});
+      if (due.expire(now)) send_off(due);
       file(due);
     };
     if (!rules::is_due(t.next_deadline(), now)) return now;
@@ -163,6 +164,12 @@ class service final : public boost::asio::execution_context::service {
       sleep_for(t, line, deadline);
   }
 
+  /// Has a timer belong to another line. It is filed anew then.
+  void move(hosted_timer& t, engine::time_line& line) noexcept {
+    engine::time_line::remove(t);
+    t.put_on(line);
+  }
+
   /// Changes how late it may be served. It keeps its place among equals.
   void set_tolerance(hosted_timer& t, nanoseconds tolerance) {
     engine::time_line::set_tolerance(t, tolerance);
@@ -173,11 +180,11 @@ class service final : public boost::asio::execution_context::service {
   /// will be served at once. \pre the timer has no other
   void wait(hosted_timer& t, operation& op) {
     is_idle_ = false;
-    op.error_ = {};
+    op.is_aborted_ = false;
     op.is_counted_ = false;
     if (is_shut_down_) {
       if (op.is_resumption_) return;  // it stays where it is, for ever
-      op.error_ = boost::asio::error::operation_aborted;
+      op.is_aborted_ = true;
       posted_.push_back(op);  // nobody runs it any more
     } else if (t.is_ready()) {
       ready_.push_back(op);
@@ -249,7 +256,7 @@ class service final : public boost::asio::execution_context::service {
   void share_between_threads() noexcept { is_single_threaded_ = false; }
 
   /// Ends a timer's wait with operation_aborted, if it has one that is not on its way already.
-  void cancel(hosted_timer& t) noexcept { send_off(t, boost::asio::error::operation_aborted); }
+  void cancel(hosted_timer& t) noexcept { send_off(t, outcome::aborted); }
 
   /// Reserves what there is one of in the virtual process; false if it is taken.
   [[nodiscard]] bool claim(unsigned which) noexcept {
@@ -369,18 +376,22 @@ class service final : public boost::asio::execution_context::service {
   // How many timers are served in one go before the context gets to do something else.
   static constexpr unsigned fair_share = 128;
 
+  /// How a wait ends.
+  enum class outcome : bool { ready, aborted };
+
   struct virtual_world {
     engine::virtual_clocks clocks;
     boost::asio::any_io_executor executor;
     bool will_serve = false;  // posted
   };
 
-  /// Asks for what is used of a timer with its state, or of a wait with its coroutine. Beyond the
-  /// object it does no harm.
-  static void prefetch_all(const void* object) noexcept {
-    constexpr std::size_t bytes = 320, line = 64;
-    for (std::size_t i = 0; i < bytes; i += line)
-      engine::prefetch(static_cast<const char*>(object) + i);
+  /// Asks for the bytes around an object that are used soon. Whatever is there, it does no harm.
+  static void prefetch_around(const void* object, std::uintptr_t before,
+                              std::uintptr_t after) noexcept {
+    constexpr std::uintptr_t line = 64;
+    const auto at = reinterpret_cast<std::uintptr_t>(object);
+    for (auto i = (at - before) / line * line; i < at + after; i += line)
+      engine::prefetch(reinterpret_cast<const void*>(i));
   }
 
   static bool follows_clock(engine::base on) noexcept {
@@ -396,10 +407,10 @@ class service final : public boost::asio::execution_context::service {
 
   /// Ends the wait of a timer, not from within this function. It counts until then: whoever has a
   /// wait cancelled mostly begins the next one, and the engine need not get up in between.
-  void send_off(hosted_timer& t, error_code ec) noexcept {
+  void send_off(hosted_timer& t, outcome o = outcome::ready) noexcept {
     operation* const op = take_waiter(t);
     if (!op) return;
-    op->error_ = ec;
+    op->is_aborted_ = o == outcome::aborted;
     op->is_counted_ = true;
     if (op->is_resumption_ || here_) {
       ready_.push_back(*op);
@@ -492,12 +503,12 @@ class service final : public boost::asio::execution_context::service {
     engine::scheduler::expired due[fair_share];
     unsigned count = 0;
     while (count < fair_share && (due[count] = scheduler_.pop_due()).timer)
-      prefetch_all(due[count++].timer);
+      prefetch_around(due[count++].timer, 56, 264);
     for (unsigned i = 0; i < count; ++i) {
       auto& t = static_cast<hosted_timer&>(*due[i].timer);
       if (t.expire(due[i].now)) {
         if (operation* const op = take_waiter(t)) {
-          prefetch_all(op);
+          prefetch_around(op, 0, 320);
           --waits_;
           ready_.push_back(*op);
         }
@@ -575,7 +586,7 @@ class service final : public boost::asio::execution_context::service {
 
   void tell_clock_was_set() noexcept {
     for (hosted_timer* t = timers_; t; t = t->next_)
-      if (t->clock_was_set()) send_off(*t, {});
+      if (t->clock_was_set()) send_off(*t);
   }
 
   void shutdown() override {
@@ -600,7 +611,7 @@ class service final : public boost::asio::execution_context::service {
     if (sleeper_) sleeper_->forked();
     for (hosted_timer* t = timers_; t; t = t->next_) {
       t->forked();
-      if (t->is_ready()) send_off(*t, {});
+      if (t->is_ready()) send_off(*t);
       file(*t);
     }
     sleep();
