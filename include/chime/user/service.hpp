@@ -385,7 +385,7 @@ class service final : public boost::asio::execution_context::service {
     bool will_serve = false;  // posted
   };
 
-  /// Asks for the bytes around an object that are used soon. Whatever is there, it does no harm.
+  /// Asks for the bytes before and after an address. Whatever is there, it does no harm.
   static void prefetch_around(const void* object, std::uintptr_t before,
                               std::uintptr_t after) noexcept {
     constexpr std::uintptr_t line = 64;
@@ -499,7 +499,8 @@ class service final : public boost::asio::execution_context::service {
   /// Lets timers expire that are due, and makes the waits for them ready.
   void collect_due() noexcept {
     scheduler_.look();
-    // Of many timers none is in the processor's caches: asks for all of them before using any.
+    // Of many timers none is in the processor's caches: asks for all of them before using any, with
+    // what stands around them, a detail::timer_state, and behind their waits, a coroutine's frame.
     engine::scheduler::expired due[fair_share];
     unsigned count = 0;
     while (count < fair_share && (due[count] = scheduler_.pop_due()).timer)
