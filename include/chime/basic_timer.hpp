@@ -360,7 +360,8 @@ class basic_timer {
   /// How much later than its deadline a wait may complete, for the sake of fewer wake-ups: anywhere
   /// in [deadline, deadline + tolerance], never before. What expires when, and how often, is not
   /// touched by it. Zero unless it or the context's default is set (see engine_options.hpp). A
-  /// timer that the kernel keeps makes no use of it. Negative is EINVAL.
+  /// timer that the kernel keeps makes no use of it. Negative is EINVAL. One that is not zero takes
+  /// a little memory; where there is none, std::bad_alloc is thrown and the earlier one stands.
   void set_tolerance(nanoseconds tolerance, error_code& ec) {
     with_facility(ec, [&](Facility& facility) {
       ec = tolerance < nanoseconds::zero() ? error::invalid_argument() : error_code{};

@@ -18,6 +18,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <new>
 
 namespace {
 
@@ -179,4 +180,25 @@ TEST_CASE("a wait can be cancelled when there is no memory, kept by the kernel o
   SUBCASE("engine, on a strand") {
     check_cancelled_without_memory<engine_kept>(context, asio::make_strand(context));
   }
+}
+
+TEST_CASE("without memory a tolerance stays what it was, and so does the timer") {
+  using engine_kept = chime::basic_timer<chime::user::timerfd<monotonic_clock>>;
+  asio::io_context context;
+  engine_kept t{context};
+  int expired = 0;
+  t.expires_after(10ms);
+  t.async_wait([&](chime::error_code ec, auto) {
+    CHECK_FALSE(ec);
+    ++expired;
+  });
+  t.set_tolerance(1h);
+  {
+    const no_memory none;
+    CHECK_THROWS_AS(t.set_tolerance(2h), std::bad_alloc);
+    CHECK_EQ(expired, 0);
+    t.set_tolerance(0ns);  // this takes none
+  }
+  support::run_out(context);
+  CHECK_EQ(expired, 1);
 }
