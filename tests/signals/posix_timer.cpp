@@ -208,9 +208,9 @@ TEST_CASE_FIXTURE(leaves_no_trace,
   using thread_timer = chime::basic_timer<chime::kernel::posix_timer<chime::thread_cpu_clock>>;
   asio::io_context context;
   thread_timer t{context};
-  const auto start = chime::thread_cpu_clock::now();
+  const auto set_at = chime::thread_cpu_clock::now();
   t.expires_after(30ms);
-  const auto is_early = [&] { return t.is_ready() && t.now() - start < 30ms; };
+  const auto is_early = [&] { return t.is_ready() && t.now() - set_at < 30ms; };
   std::thread other{[&] {  // uses as much, which does not count
     const auto burn = [](nanoseconds d) {
       const auto start = chime::thread_cpu_clock::now();
@@ -224,8 +224,8 @@ TEST_CASE_FIXTURE(leaves_no_trace,
   }};
   other.join();
   CHECK_FALSE(is_early());
-  while (!t.is_ready() && chime::thread_cpu_clock::now() - start < support::slack) continue;
-  CHECK_GE(chime::thread_cpu_clock::now() - start, 30ms);
+  while (!t.is_ready() && chime::thread_cpu_clock::now() - set_at < support::slack) continue;
+  CHECK_GE(chime::thread_cpu_clock::now() - set_at, 30ms);
   CHECK_EQ(t.try_take()->expirations, 1);
 }
 
