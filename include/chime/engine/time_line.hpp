@@ -95,8 +95,8 @@ class time_line {
     if (deadline != rules::never) line.place(timer, deadline, line.next_sequence_++);
   }
 
-  /// Changes a timer's tolerance. It keeps its place among equals. For want of memory it throws and changes
-  /// nothing.
+  /// Changes a timer's tolerance. It keeps its place among equals. For want of memory it throws and
+  /// changes nothing.
   static void set_tolerance(scheduled& timer, nanoseconds tolerance) {
     std::unique_ptr<scheduled::leeway> leeway;
     if (tolerance > nanoseconds::zero()) leeway.reset(new scheduled::leeway{tolerance, {}});

@@ -55,8 +55,9 @@ namespace chime::engine {
 /// in its slot until that comes up: only its node is written.
 class wheel {
  public:
-  /// Past this many timers the slots, and what is due, get lanes (see wheel_slots), for good. Below it the nodes are
-  /// in the processor's caches, and one lane is the fastest. Measured with tests/bench/peers.
+  /// Past this many timers the slots, and what is due, get lanes (see wheel_slots), for good. Below
+  /// it the nodes are in the processor's caches, and one lane is the fastest. Measured with
+  /// tests/bench/peers.
   static constexpr std::size_t default_lanes_from = 8'000;
 
   /// A slot with lanes that has had this many timers is emptied before its time (see wheel_ahead).

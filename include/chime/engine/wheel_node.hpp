@@ -71,7 +71,7 @@ class wheel_node : wheel_link {
 
   /// Whether it leaves before `other`: by deadline, and among equals in the order armed (E6).
   [[nodiscard]] constexpr bool precedes(const wheel_node& other) const noexcept {
-    return key_ != other.key_ ? key_ < other.key_ : sequence_ < other.sequence_;
+    return precedes(other.key_, other.sequence_);
   }
 
  private:
@@ -84,6 +84,10 @@ class wheel_node : wheel_link {
   template <std::size_t Lanes>
   friend class wheel_ready;
   friend struct wheel_check;
+
+  [[nodiscard]] constexpr bool precedes(wheel_key key, std::uint64_t sequence) const noexcept {
+    return key_ != key ? key_ < key : sequence_ < sequence;
+  }
 
   wheel_key key_ = 0;
   std::uint64_t sequence_ = 0;  // a count of arms: unique in its wheel, and too wide to wrap

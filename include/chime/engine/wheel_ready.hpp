@@ -23,8 +23,8 @@ namespace chime::engine {
 ///     lane 1:  n1  n4
 ///     lane 2:  n2  n5
 ///
-/// Once a node has left out of its turn, the lanes are not in step any more: each is still in order,
-/// and the first of all is looked for among their first ones, until all have left.
+/// Once a node has left out of its turn, the lanes are not in step any more: each is still in
+/// order, and the first of all is looked for among their first ones, until all have left.
 template <std::size_t Lanes>
 class wheel_ready {
  public:
@@ -32,15 +32,12 @@ class wheel_ready {
   wheel_ready(const wheel_ready&) = delete;
   wheel_ready& operator=(const wheel_ready&) = delete;
 
-  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
-
   constexpr void push_back(wheel_node& n) noexcept {
     if (size_++ == 0) {
       first_ = last_ = 0;
       is_in_step_ = is_sorted_ = true;
     } else {
-      if (n.key_ < latest_key_ || (n.key_ == latest_key_ && n.sequence_ < latest_sequence_))
-        is_sorted_ = false;
+      if (n.precedes(latest_key_, latest_sequence_)) is_sorted_ = false;
       last_ = (last_ + 1) % Lanes;
     }
     latest_key_ = n.key_;
