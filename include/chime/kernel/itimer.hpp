@@ -113,6 +113,7 @@ class itimer {
       const std::lock_guard unheard{signal_bridge::get()};
       ec = signal_bridge::get().ensure_thread();
       if (ec) return {};
+      signal_bridge::get().hear(Kind);  // or it would count for the new setting
       if (is_real) (void)signal_bridge::real_was_taken();
       const nanoseconds start = clock_type::now().time_since_epoch();
       const auto old = shim::setitimer(

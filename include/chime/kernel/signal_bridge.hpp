@@ -160,6 +160,13 @@ class signal_bridge {
     return is_at_rest_.exchange(false);
   }
 
+  /// What the handler was told of an interval timer reaches its owner. \pre locked
+  void hear(itimer_kind kind) noexcept {
+    const itimer& i = itimers_[index(kind)];
+    const std::uint64_t told = told_[index(kind)].exchange(0);
+    if (told != 0 && i.owner) i.owner->heard(told);
+  }
+
   /// The thread is there, as after a fork it was not. \pre locked, and the timer is claimed
   [[nodiscard]] error_code ensure_thread() {
     if (ear_) return {};
@@ -372,11 +379,10 @@ class signal_bridge {
     ::sigset_t blocked;
     ::sigfillset(&blocked);
     for (const itimer_kind kind : {itimer_kind::real, itimer_kind::virt, itimer_kind::prof}) {
-      itimer& i = itimers_[index(kind)];
-      const std::uint64_t told = told_[index(kind)].exchange(0);
+      const itimer& i = itimers_[index(kind)];
       if (!i.timer.has_value() || i.is_ending) continue;
       ::sigdelset(&blocked, signal_of(kind));
-      if (told != 0 && i.owner) i.owner->heard(told);
+      hear(kind);
     }
     ::pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
     applied_ = asked_;
