@@ -144,7 +144,7 @@ class wheel {
   template <typename Slots>
   constexpr wheel_node* first_due(Slots& slots, wheel_key now) noexcept;
   template <typename Slots>
-  constexpr void enter(Slots& slots, slot_position first, wheel_key now) noexcept;
+  constexpr void enter(Slots& slots, slot_position first) noexcept;
   template <typename Slots>
   constexpr void rewind(Slots& slots, wheel_key now) noexcept;
   constexpr void unlink(wheel_node& n) noexcept;
@@ -249,20 +249,17 @@ constexpr void wheel::rewind(Slots& slots, wheel_key now) noexcept {
 
 /// Moves the base into the first slot, which is due.
 template <typename Slots>
-constexpr void wheel::enter(Slots& slots, slot_position first, wheel_key now) noexcept {
+constexpr void wheel::enter(Slots& slots, slot_position first) noexcept {
   base_ = slots.earliest(first);  // nothing that is left is earlier
-  if constexpr (Slots::has_lanes) {
-    slots.ahead.enter(slots, first, base_);
-  }
+  if constexpr (Slots::has_lanes) slots.ahead.enter(slots, first, base_);
   refile(slots, first);
-  if constexpr (Slots::has_lanes) slots.ahead.choose(slots, now);
 }
 
 template <typename Slots>
 constexpr wheel_node* wheel::first_due(Slots& slots, wheel_key now) noexcept {
   if (now < base_) rewind(slots, now);
   if constexpr (Slots::has_lanes) {
-    slots.ahead.step(slots, [&](wheel_node& n) { file(slots, n); });
+    slots.ahead.step(slots, now, [&](wheel_node& n) { file(slots, n); });
   }
   for (;;) {
     if (wheel_node* n = slots.ready.front()) return n;
@@ -272,7 +269,7 @@ constexpr wheel_node* wheel::first_due(Slots& slots, wheel_key now) noexcept {
       return nullptr;
     }
     if (slots.earliest(first) > now) return nullptr;
-    enter(slots, first, now);
+    enter(slots, first);
   }
 }
 

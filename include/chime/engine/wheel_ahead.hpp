@@ -37,27 +37,10 @@ class wheel_ahead {
     for (split* s : splits_) delete s;
   }
 
-  /// Begins to split the slots that come next, where they are big and their time is near.
-  void choose(slots& main, wheel_key now) noexcept {
-    main.for_each_next([&](slot_position at) {
-      if ((levels_ >> at.level & 1) != 0 || main.filed(at) < big_) return;
-      const wheel_key earliest = main.earliest(at);
-      if (earliest <= now || earliest - now > slots::span_of(at.level) / 4) return;
-      split*& s = splits_[at.level];
-      if (s == nullptr) s = new (std::nothrow) split;
-      if (s == nullptr) return;
-      s->at = at;
-      s->base = earliest - 1;
-      if (!s->holds(earliest)) return;  // the first instant of the slot: no base before it
-      s->idle_until = 0;
-      main.pin(at);
-      levels_ |= 1U << at.level;
-    });
-  }
-
   /// Splits a few nodes. Those that were put off, beyond their slot or for good, go to `file`.
   template <typename Function>
-  void step(slots& main, Function file) noexcept {
+  void step(slots& main, wheel_key now, Function file) noexcept {
+    if (steps_++ % steps_to_choose == 0) choose(main, now);
     for_each_split([&](split& s) {
       if (main.filed(s.at) < s.idle_until) return;
       bool found = false;
@@ -128,6 +111,24 @@ class wheel_ahead {
     slots aside;
   };
 
+  /// Begins to split the slots that come next, where they are big and their time is near.
+  void choose(slots& main, wheel_key now) noexcept {
+    main.for_each_next([&](slot_position at) {
+      if ((levels_ >> at.level & 1) != 0 || main.filed(at) < big_) return;
+      const wheel_key earliest = main.earliest(at);
+      if (earliest <= now || earliest - now > slots::span_of(at.level) / 4) return;
+      split*& s = splits_[at.level];
+      if (s == nullptr) s = new (std::nothrow) split;
+      if (s == nullptr) return;
+      s->at = at;
+      s->base = earliest - 1;
+      if (!s->holds(earliest)) return;  // the first instant of the slot: no base before it
+      s->idle_until = 0;
+      main.pin(at);
+      levels_ |= 1U << at.level;
+    });
+  }
+
   template <typename Function>
   void for_each_split(Function f) noexcept {
     for (auto levels = levels_; levels != 0; levels &= levels - 1) {
@@ -145,7 +146,10 @@ class wheel_ahead {
     levels_ &= ~(1U << s.at.level);
   }
 
+  static constexpr std::uint32_t steps_to_choose = 16;  // to look costs as much as a pop
+
   std::uint32_t big_;
+  std::uint32_t steps_ = 0;
   std::uint32_t levels_ = 0;                     // in which a slot is being split
   std::array<split*, level_count> splits_ = {};  // owned; made when first needed
 };
