@@ -20,6 +20,9 @@
 #include <string>
 #include <vector>
 
+#include "support/sanitizer.hpp"
+#include "support/skipped.hpp"
+
 using namespace std::chrono_literals;
 using chime::clock_kind;
 using chime::nanoseconds;
@@ -143,6 +146,10 @@ void check_all(engine::new_setting next) {
 
 TEST_CASE_TEMPLATE("every interleaving of a setting, takes, the clock and the interrupt", Timer,
                    timerfd, posix_timer) {
+  if (support::thread_sanitizer) {
+    support::skipped("every interleaving: it is one thread, and takes ThreadSanitizer a minute");
+    return;
+  }
   SUBCASE("another period") { check_all<Timer>({8ns, 5ns}); }
   SUBCASE("a one-shot") { check_all<Timer>({8ns, 0ns}); }
   SUBCASE("disarmed") { check_all<Timer>({0ns, 0ns}); }
