@@ -2,6 +2,8 @@
 // Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 #pragma once
 
+#include "support/asio.hpp"
+
 #include <chime/basic_timer.hpp>
 #include <chime/kernel/posix_timer.hpp>
 
@@ -39,10 +41,13 @@ struct counting {
   bool stop() {
     t.cancel();
     const auto before = monotonic_clock::now();
-    if (const auto rest = t.try_take()) total += rest->expirations;
     const auto by = [&](auto when) {
       return static_cast<std::uint64_t>((when - first) / interval) + 1;
     };
+    if (total < by(before)) {
+      support::until_due(t);  // its interrupt may be on its way still
+      total += t.try_take()->expirations;
+    }
     return is_right && total >= by(before) && total <= by(monotonic_clock::now());
   }
 
