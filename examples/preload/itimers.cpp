@@ -67,7 +67,7 @@ void raise(T& t) noexcept {
   ::siginfo_t info{};
   info.si_signo = t.signo;
   info.si_code = SI_KERNEL;
-  const int whom = t.signo == SIGALRM ? 0 : signals::running_thread(t.signo);  // as P13
+  const int whom = t.signo == SIGALRM ? signals::to_process : signals::to_runner;  // P13
   if (signals::queue(info, whom) == signals::sent::ignored) t.model.ignored();
 }
 
@@ -78,6 +78,7 @@ void fire(T& t, nanoseconds now) noexcept {
 }
 
 timer_spec get(int which) noexcept {
+  signals::notice_dropped_itimers();
   timer_spec left;
   with(which, [&](auto& t) {
     left = t.model.gettime(time_of(t));
@@ -89,6 +90,7 @@ timer_spec get(int which) noexcept {
 long set(int which, const timer_spec& to, timer_spec& old) noexcept {
   return with(which, [&](auto& t) {
     signals::watch(t.signo);
+    signals::notice_dropped_itimers();
     old = t.model.settime(to, time_of(t)).old;
     settle(t);
     return 0L;
@@ -205,6 +207,16 @@ bool restore_itimer(::siginfo_t& info) noexcept {
   return is_one;
 }
 
+void notice_dropped_itimers() noexcept {
+  if (all_timers == nullptr) return;
+  // The others do not wait until their signal is accepted.
+  auto& t = all().real;
+  if (!t.model.pending() || !is_ignored(SIGALRM) || (pending_signals() & just(SIGALRM)) != 0)
+    return;
+  t.model.accept(time_of(t));
+  settle(t);
+}
+
 void now_ignored_itimers(int signo) noexcept {
   if (all_timers == nullptr) return;
   switch (signo) {
@@ -253,6 +265,7 @@ long do_alarm(unsigned seconds) noexcept {
   }
   locked here;
   signals::watch(SIGALRM);
+  signals::notice_dropped_itimers();
   auto& t = all().real;
   const unsigned old = t.model.alarm(seconds, time_of(t));
   settle(t);

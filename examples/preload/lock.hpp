@@ -29,4 +29,33 @@ class lock {
   std::atomic<std::uint32_t> word_ = 0;  // 1: taken, 2: and somebody may be waiting
 };
 
+/// A lock among processes, in memory that they share. Its word is that of a PI futex (futex(2)), so the kernel hands it
+/// on where its owner is killed. A mutex of libc's would need the thread to be libc's.
+class shared_lock {
+ public:
+  void acquire() noexcept {
+    const auto self = static_cast<std::uint32_t>(raw(SYS_gettid));
+    for (;;) {
+      std::uint32_t seen = 0;
+      if (word_.compare_exchange_strong(seen, self, std::memory_order_acquire)) return;
+      const long error = raw(SYS_futex, &word_, FUTEX_LOCK_PI, 0, nullptr);
+      if (error == 0) {
+        word_.fetch_and(~std::uint32_t{FUTEX_OWNER_DIED}, std::memory_order_acquire);
+        return;
+      }
+      // The owner was killed while nobody waited.
+      if (error == -ESRCH && word_.compare_exchange_strong(seen, self, std::memory_order_acquire))
+        return;
+    }
+  }
+  void release() noexcept {
+    auto self = static_cast<std::uint32_t>(raw(SYS_gettid));
+    if (!word_.compare_exchange_strong(self, 0, std::memory_order_release))
+      raw(SYS_futex, &word_, FUTEX_UNLOCK_PI);
+  }
+
+ private:
+  std::atomic<std::uint32_t> word_ = 0;  // the owner's thread
+};
+
 }  // namespace preload

@@ -3,6 +3,7 @@
 #include "clocks.hpp"
 #include "list.hpp"
 #include "memory.hpp"
+#include "notification_thread.hpp"
 #include "privilege.hpp"
 #include "process.hpp"
 #include "signals.hpp"
@@ -10,15 +11,12 @@
 #include "sys.hpp"
 #include "trace.hpp"
 
-#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <chime/duration.hpp>
 #include <chime/engine/posix_timer_model.hpp>
 #include <climits>
-#include <cstdarg>
 
-#include <cstdlib>
 #include <optional>
 #include <utility>
 
@@ -33,28 +31,6 @@ namespace rules = chime::rules;
 
 namespace {
 
-/// SIGEV_THREAD: what glibc would do with its notifications.
-struct thread_start {
-  void (*function)(::sigval) = nullptr;
-  ::sigval value{};
-  ::pthread_attr_t how;
-  // What threads have from the one that starts them: with libc, the program's own.
-  char name[16]{};
-  long slack = 0;
-  long niceness = 0;
-
-  void note_inherited() noexcept {
-    raw(SYS_prctl, PR_GET_NAME, name);
-    slack = raw(SYS_prctl, PR_GET_TIMERSLACK);
-    niceness = 20 - raw(SYS_getpriority, PRIO_PROCESS, 0);
-  }
-  void inherit() const noexcept {
-    raw(SYS_prctl, PR_SET_NAME, name);
-    raw(SYS_prctl, PR_SET_TIMERSLACK, slack);
-    raw(SYS_setpriority, PRIO_PROCESS, 0, niceness);
-  }
-};
-
 struct posix_timer : node {
   posix_timer(clock_kind on, chime::engine::notifies how) noexcept
       : node{kind::posix_timer}, clock{on}, model{on, how} {}
@@ -68,7 +44,6 @@ struct posix_timer : node {
   chime::thread_clock whose{};              // of a CPU clock
   chime::engine::time_line* cpu = nullptr;  // that of one thread or of another process
   bool is_held = false;                     // its notification waits for its place in the queue
-  int target = 0;                           // else that went to this thread; 0: to the process
   std::optional<thread_start> start;
 
   place<posix_timer> among_equal_ids;
@@ -126,9 +101,9 @@ void settle(posix_timer& t) noexcept {
 /// here.
 bool must_wait(const posix_timer& t) noexcept {
   if (t.signo >= 32) return false;
-  if (t.target == 0) return (pending_signals() & just(t.signo)) != 0;
+  if (t.tid == 0) return (pending_signals() & just(t.signo)) != 0;
   for (const posix_timer* o = pending_by[t.signo].first(); o != nullptr; o = next_pending(*o))
-    if (o != &t && !o->is_held && o->target == t.target) return true;
+    if (o != &t && !o->is_held && o->tid == t.tid) return true;
   return false;
 }
 
@@ -136,15 +111,13 @@ bool must_wait(const posix_timer& t) noexcept {
 void tell(posix_timer& t) noexcept {
   if (t.start) {
     launching.push_back(t);
-    wake_engine();
+    ring_notification_thread();
     return;
   }
   pending_by[t.signo].push_back(t);
-  const bool is_for_runner = chime::counts_cpu(t.clock) && t.tid == 0;
-  t.target = is_for_runner ? signals::running_thread(t.signo) : t.tid;
   t.is_held = must_wait(t);
   if (t.is_held) return;
-  switch (signals::queue(info_of(t), t.target)) {
+  switch (signals::queue(info_of(t), t.tid != 0 ? t.tid : signals::to_runner)) {
     case signals::sent::queued: break;
     case signals::sent::ignored:
       t.model.ignored();
@@ -159,14 +132,9 @@ void tell(posix_timer& t) noexcept {
   }
 }
 
-/// A notification that was dropped where nobody could see it: the signal is ignored, was blocked when
-/// it came, and is not any more. To be asked before the timer is.
+/// See notice_dropped_posix_timers(). To be asked before the timer is.
 void notice_dropped(posix_timer& t) noexcept {
   if (t.signo == 0 || t.start || t.tid != 0 || !t.model.pending() || t.is_held) return;
-  if (t.target != 0 && raw(SYS_tgkill, own_pid(), t.target, 0) != 0) {
-    tell(t);  // that thread ended without having accepted it; the process has it
-    return;
-  }
   if ((pending_signals() & just(t.signo)) != 0 || !signals::is_ignored(t.signo)) return;
   t.model.accept(time_of(t), t.model.sequence());
   settle(t);
@@ -252,37 +220,14 @@ void erase(posix_timer& t) noexcept {
   --alive;
 }
 
-/// The attributes that the program gave, for threads that nobody joins.
-void copy_attributes(::pthread_attr_t& to, const ::pthread_attr_t* from) noexcept {
-  ::pthread_attr_init(&to);
-  if (from != nullptr) {
-    int n = 0;
-    std::size_t size = 0;
-    void* stack = nullptr;
-    ::sched_param priority{};
-    if (::pthread_attr_getinheritsched(from, &n) == 0) ::pthread_attr_setinheritsched(&to, n);
-    if (::pthread_attr_getschedpolicy(from, &n) == 0) ::pthread_attr_setschedpolicy(&to, n);
-    if (::pthread_attr_getschedparam(from, &priority) == 0)
-      ::pthread_attr_setschedparam(&to, &priority);
-    if (::pthread_attr_getscope(from, &n) == 0) ::pthread_attr_setscope(&to, n);
-    if (::pthread_attr_getguardsize(from, &size) == 0) ::pthread_attr_setguardsize(&to, size);
-    if (::pthread_attr_getstack(from, &stack, &size) == 0 && size != 0) {
-      // Without a stack of its own, what it says is where one would end: below its size.
-      if (reinterpret_cast<std::uintptr_t>(stack) + size != 0)
-        ::pthread_attr_setstack(&to, stack, size);
-      else
-        ::pthread_attr_setstacksize(&to, size);
-    }
-  }
-  ::pthread_attr_setdetachstate(&to, PTHREAD_CREATE_DETACHED);
-}
-
 /// `libc`: SIGEV_THREAD is a thread, which to the kernel is a signal (P2).
 long create(int clock, const ::sigevent* event, int* id, bool libc) noexcept {
   ::sigevent e{};
   if (event != nullptr && copy_in(e, event) != 0) return -EFAULT;
   clock_kind kind{};
   if (const long error = judge_clock(clock, kind); error != 0) return error;
+  if (libc && event != nullptr && e.sigev_notify == SIGEV_THREAD && !have_notification_thread())
+    return -EAGAIN;
   locked all;
   if (is_too_many()) return -EAGAIN;
   int number = next_id;
@@ -321,7 +266,6 @@ long create(int clock, const ::sigevent* event, int* id, bool libc) noexcept {
     t->start->function = e._sigev_un._sigev_thread._function;
     t->start->value = e.sigev_value;
     copy_attributes(t->start->how, e._sigev_un._sigev_thread._attribute);
-    t->start->note_inherited();
   } else if (e.sigev_notify != SIGEV_NONE) {
     t->signo = e.sigev_signo;
     if (e.sigev_notify == SIGEV_THREAD_ID) t->tid = e._sigev_un._tid;
@@ -411,34 +355,17 @@ void fire_posix_timer(node& n, nanoseconds now) noexcept {
   if (!t.is_held) settle(t);
 }
 
-bool launch_next() noexcept {
-  thread_start start;
-  {
-    locked all;
-    posix_timer* const t = launching.first();
-    if (t == nullptr) return false;
-    launching.remove(*t);
-    const bool counts = t->model.accept(time_of(*t), t->model.sequence()).counts;
-    settle(*t);
-    if (!counts) return true;  // set anew meanwhile
-    start = *t->start;
-    copy_attributes(start.how, &t->start->how);
-  }
-  auto* const handed = static_cast<thread_start*>(::malloc(sizeof start));
-  if (handed != nullptr) {
-    *handed = start;
-    ::pthread_t thread{};
-    const auto run = [](void* given) -> void* {
-      const thread_start mine = *static_cast<thread_start*>(given);
-      ::free(given);
-      mine.inherit();
-      mine.function(mine.value);
-      return nullptr;
-    };
-    if (::pthread_create(&thread, &start.how, run, handed) != 0) ::free(handed);
-  }
-  ::pthread_attr_destroy(&start.how);
-  return true;
+next next_to_start(thread_start& out) noexcept {
+  const locked all;
+  posix_timer* const t = launching.first();
+  if (t == nullptr) return next::none;
+  launching.remove(*t);
+  const bool counts = t->model.accept(time_of(*t), t->model.sequence()).counts;
+  settle(*t);
+  if (!counts) return next::dropped;  // set anew meanwhile
+  out = *t->start;
+  copy_attributes(out.how, &t->start->how);
+  return next::start;
 }
 
 void after_fork_posix_timers() noexcept {
@@ -464,7 +391,7 @@ bool arrived_posix_timer(arrival& signal) noexcept {
 bool restore_posix_timer(::siginfo_t& info) noexcept {
   const int self = static_cast<int>(raw(SYS_gettid));
   for (posix_timer* t = pending_by[info.si_signo].first(); t != nullptr; t = next_pending(*t)) {
-    if (t->is_held || (t->target != 0 && t->target != self)) continue;
+    if (t->is_held || (t->tid != 0 && t->tid != self)) continue;
     info = info_of(*t);
     return true;
   }
@@ -478,18 +405,28 @@ void queue_waiting(int signo) noexcept {
   bool is_taken = false;  // by one for the process: of a standard signal there is one at a time
   for (posix_timer *t = pending_by[signo].first(), *next; t != nullptr; t = next) {
     next = next_pending(*t);
-    if (is_taken && t->target == 0) continue;
+    if (is_taken && t->tid == 0) continue;
     // Not there though it was queued: somebody else's was there first.
-    const bool is_lost = is_free && !t->is_held && (t->target == 0 || t->target == self);
+    const bool is_lost = is_free && !t->is_held && (t->tid == 0 || t->tid == self);
     if (!t->is_held && !is_lost) continue;
     tell(*t);
-    is_taken = is_taken || (signo < 32 && t->target == 0);
+    is_taken = is_taken || (signo < 32 && t->tid == 0);
   }
 }
 
-void now_ignored_posix_timers(int signo) noexcept {
+void notice_dropped_posix_timers(int signo) noexcept {
   for (posix_timer *t = pending_by[signo].first(), *next; t != nullptr; t = next) {
     next = next_pending(*t);
+    notice_dropped(*t);
+  }
+}
+
+void now_ignored_posix_timers(int signo, int whom) noexcept {
+  for (posix_timer *t = pending_by[signo].first(), *next; t != nullptr; t = next) {
+    next = next_pending(*t);
+    const bool is_meant =
+        whom == every_thread || t->tid == whom || (t->tid == 0 && whom == own_pid());
+    if (!is_meant) continue;
     t->is_held = false;
     t->model.ignored();
     settle(*t);

@@ -3,15 +3,16 @@
 #include "process.hpp"
 
 #include "clocks.hpp"
+#include "engine_thread.hpp"
 #include "lock.hpp"
 #include "memory.hpp"
 #include "signals.hpp"
-#include "symbol.hpp"
 #include "trace.hpp"
 
 #include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -47,17 +48,17 @@ struct process {
   std::uint32_t seen_changes = 0;
   bool is_dirty = false;  // next_look is out of date
   bool has_engine = false;
+  bool engine_ends = false;
   bool shares_timers = false;  // with a process that may set them, and end
-  bool must_wake = false;
   bool must_tell = false;
   signal_set mask_before_fork = 0;
+  std::atomic<int> forking = 0;  // the thread that holds the lock over a fork
 
   process(const clocks::source& time, unsigned threads) noexcept : scheduler{time, threads} {}
 };
 
 constinit lock the_lock;
 constinit std::atomic<process*> here = nullptr;
-constinit std::atomic<int> engine = 0;
 // For those who only want to know whether there is anything to do.
 constinit std::atomic<std::int64_t> due_at = rules::never.count();
 alignas(process) constinit std::byte storage[sizeof(process)]{};
@@ -66,8 +67,6 @@ constinit clocks::source real_time;
 /// How often to look whether the clock was set, as long as that matters to anybody. Nothing in user
 /// space tells but a timer of the kernel's.
 constexpr milliseconds clock_watch{10};
-
-void start_engine() noexcept;
 
 [[nodiscard]] nanoseconds look_again(process& p) noexcept {
   nanoseconds at = p.scheduler.next_look();
@@ -102,8 +101,7 @@ bool settle(process& p) noexcept {
     p.next_look = look_again(p);
     due_at.store(p.next_look.count(), std::memory_order_relaxed);
   }
-  const bool wakes = std::exchange(p.must_wake, false) || p.next_look < p.sleeps_until;
-  if (!wakes) return false;
+  if (p.next_look >= p.sleeps_until) return false;
   p.sleeps_until = p.next_look;
   return p.has_engine;
 }
@@ -123,36 +121,15 @@ void introduce(process& p) noexcept {
 /// In the child, with the lock held: it has this memory, and one thread.
 void become_child(process& p) noexcept {
   introduce(p);
-  engine = 0;
-  p.has_engine = false;
+  engine_thread::forget();
+  p.has_engine = p.engine_ends = false;
   p.sleeps_until = rules::never;
-  p.must_wake = p.must_tell = false;
+  p.must_tell = false;
+  p.forking = 0;
   after_fork_posix_timers();
   after_fork_itimers();
   after_fork_timerfds();
   p.is_dirty = true;
-}
-
-void before_fork() noexcept {
-  const signal_set mask = set_mask(SIG_BLOCK, all_signals);
-  the_lock.acquire();
-  process& p = *here.load();
-  p.mask_before_fork = mask;
-  p.shares_timers = before_fork_timerfds() || p.shares_timers;
-}
-void after_fork_in_parent() noexcept {
-  const signal_set mask = here.load()->mask_before_fork;
-  the_lock.release();
-  set_mask(SIG_SETMASK, mask);
-}
-void after_fork_in_child() noexcept {
-  process& p = *here.load();
-  become_child(p);
-  settle(p);
-  // Its engine is started by fork() below, or by the next call: a program's malloc may not have
-  // recovered from the fork yet.
-  the_lock.reset();
-  set_mask(SIG_SETMASK, p.mask_before_fork);
 }
 
 process& the_process() noexcept {
@@ -186,17 +163,25 @@ process& the_process() noexcept {
   return *p;
 }
 
-void* engine_main(void*) noexcept {
-  // glibc's own: setuid(2) and its kind wait until each thread has taken theirs.
-  set_mask(SIG_UNBLOCK, just(32) | just(33));
+/// Nobody but the kernel is to have the processor before this thread, as nobody has before the kernel's timers: as far as
+/// that is allowed.
+void go_before_all() noexcept {
+  ::cpu_set_t all;
+  std::memset(&all, 0xff, sizeof all);
+  raw(SYS_sched_setaffinity, 0, sizeof all, &all);
+  ::sched_param first{};
+  first.sched_priority = 99;
+  if (raw(SYS_sched_setscheduler, 0, SCHED_FIFO, &first) == 0) return;
+  ::rlimit most{};
+  raw(SYS_prlimit64, 0, RLIMIT_RTPRIO, nullptr, &most);
+  first.sched_priority = static_cast<int>(most.rlim_cur);
+  raw(SYS_sched_setscheduler, 0, SCHED_FIFO, &first);
+}
+
+int engine_main(void*) noexcept {
   raw(SYS_prctl, PR_SET_NAME, "chime");
   raw(SYS_prctl, PR_SET_TIMERSLACK, 1);
-  // The kernel's timers need not wait for their turn on a processor either. Where that is not
-  // allowed, or for what this thread starts, it is as any other.
-  ::sched_param first{};
-  first.sched_priority = 1;
-  raw(SYS_sched_setscheduler, 0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first);
-  engine = static_cast<int>(raw(SYS_gettid));
+  go_before_all();
   process& p = *here.load();
   for (;;) {
     the_lock.acquire();
@@ -206,33 +191,50 @@ void* engine_main(void*) noexcept {
     run_due(p);
     settle(p);
     const bool tells = std::exchange(p.must_tell, false);
-    p.sleeps_until = p.next_look;
+    const bool ends = p.engine_ends;
+    p.sleeps_until = ends ? rules::never : p.next_look;
     const nanoseconds until = clocks::monotonic_to_real(p.next_look);
     the_lock.release();
     if (tells) wake(p, true);
-    if (launch_next()) continue;
+    if (ends) return 0;
     const ::timespec deadline = chime::to_timespec<::timespec>(until);
     raw(SYS_futex, &p.kin->changes, FUTEX_WAIT_BITSET, changes,
         until == rules::never ? nullptr : &deadline, nullptr, p.bit);
   }
 }
 
-/// Without the lock, as pthread_create may call the program's malloc; all signals are blocked.
-void start_engine() noexcept {
-  ::pthread_attr_t how;
-  ::pthread_attr_init(&how);
-  ::pthread_attr_setdetachstate(&how, PTHREAD_CREATE_DETACHED);
-  ::pthread_attr_setstacksize(&how, std::size_t{256} * 1024);
-  ::pthread_t thread{};
-  const int saved = errno;
-  if (::pthread_create(&thread, &how, engine_main, nullptr) != 0 &&
-      ::pthread_create(&thread, nullptr, engine_main, nullptr) != 0) {
+void enter() noexcept {
+  process& p = the_process();
+  if (p.self->pid.load(std::memory_order_relaxed) == 0) {
+    the_lock.reset();
     the_lock.acquire();
-    here.load()->has_engine = false;  // the next call tries again
-    the_lock.release();
+    become_child(p);
+  } else {
+    the_lock.acquire();
   }
-  errno = saved;
-  ::pthread_attr_destroy(&how);
+}
+
+/// At the end: the engine's thread is told of an earlier deadline, and started by the first.
+void leave(signal_set mask) noexcept {
+  process& p = *here.load(std::memory_order_relaxed);
+  signals::notice_ignored(mask);
+  const bool wakes = settle(p);
+  const bool tells = std::exchange(p.must_tell, false);
+  const bool is_needed = p.next_look != rules::never || wakes || p.shares_timers;
+  const bool starts = is_needed && !p.has_engine && !is_vfork_child();
+  if (starts) p.has_engine = engine_thread::start(engine_main) == 0;  // else the next tries again
+  the_lock.release();
+  if (wakes || tells) wake(p, tells);
+  set_mask(SIG_SETMASK, mask);
+}
+
+/// Whether this thread holds the lock over a fork: then this is the call of a handler of pthread_atfork that
+/// was registered before ours, or the like.
+bool is_forking() noexcept {
+  const process* const p = here.load(std::memory_order_relaxed);
+  if (p == nullptr) return false;
+  const int thread = p->forking.load(std::memory_order_relaxed);
+  return thread != 0 && thread == raw(SYS_gettid) && p->self->pid.load() != 0;
 }
 
 [[gnu::constructor(102)]] void loaded() noexcept {
@@ -243,35 +245,58 @@ void start_engine() noexcept {
 
 }  // namespace
 
-locked::locked() noexcept : mask_{set_mask(SIG_BLOCK, all_signals)} {
-  process& p = the_process();
-  if (p.self->pid.load(std::memory_order_relaxed) == 0) {
-    the_lock.reset();
-    the_lock.acquire();
-    become_child(p);
-  } else {
-    the_lock.acquire();
-  }
+locked::locked() noexcept : mask_{set_mask(SIG_BLOCK, all_signals)}, is_inside_{is_forking()} {
+  if (!is_inside_) enter();
+  process& p = *here.load(std::memory_order_relaxed);
   if (clocks::now(CLOCK_MONOTONIC) >= p.next_look) run_due(p);
+  signals::hear();
 }
 
 locked::~locked() {
-  process& p = *here.load(std::memory_order_relaxed);
-  const bool wakes = settle(p);
-  const bool tells = std::exchange(p.must_tell, false);
-  const bool is_needed = p.next_look != rules::never || wakes || p.shares_timers;
-  const bool starts = is_needed && !p.has_engine && !is_vfork_child();
-  if (starts) p.has_engine = true;
-  the_lock.release();
-  if (wakes || tells) wake(p, tells);
-  if (starts) start_engine();
-  set_mask(SIG_SETMASK, mask_);
+  if (is_inside_)
+    set_mask(SIG_SETMASK, mask_);
+  else
+    leave(mask_);
+}
+
+void before_fork() noexcept {
+  const signal_set mask = set_mask(SIG_BLOCK, all_signals);
+  enter();
+  process& p = *here.load();
+  p.mask_before_fork = mask;
+  p.shares_timers = before_fork_timerfds() || p.shares_timers;
+  p.forking = static_cast<int>(raw(SYS_gettid));
+}
+void after_fork_in_parent() noexcept {
+  process& p = *here.load();
+  p.forking = 0;
+  leave(p.mask_before_fork);
+}
+void after_fork_in_child() noexcept {
+  enter();  // It may have done so before, in a handler of the program's.
+  leave(here.load()->mask_before_fork);
+}
+
+void renew_engine() noexcept {
+  if (is_vfork_child()) return;
+  {
+    const locked all;
+    process& p = *here.load();
+    if (!p.has_engine || p.engine_ends) return;
+    p.engine_ends = true;
+    wake(p, false);
+  }
+  engine_thread::join();
+  const locked all;
+  here.load()->has_engine = here.load()->engine_ends = false;
 }
 
 void catch_up() noexcept {
+  const process* const p = here.load(std::memory_order_relaxed);
   const nanoseconds due{due_at.load(std::memory_order_relaxed)};
-  if (due == rules::never || clocks::now(CLOCK_MONOTONIC) < due) return;
-  locked now;
+  const bool is_due = due != rules::never && clocks::now(CLOCK_MONOTONIC) >= due;
+  const bool is_new = p != nullptr && p->self->pid.load(std::memory_order_relaxed) == 0;
+  if (is_due || is_new || signals::has_unheard()) const locked now;
 }
 
 void clock_was_set() noexcept {
@@ -292,21 +317,11 @@ void file(node& timer, chime::engine::time_line& line, nanoseconds deadline) noe
 }
 
 void tell_family() noexcept { here.load()->must_tell = true; }
-void wake_engine() noexcept { here.load()->must_wake = true; }
 
 int own_pid() noexcept { return the_process().self->pid.load(std::memory_order_relaxed); }
 bool is_vfork_child() noexcept {
   const int pid = own_pid();
   return pid != 0 && pid != raw(SYS_getpid);
 }
-int engine_tid() noexcept { return engine.load(std::memory_order_relaxed); }
 
 }  // namespace preload
-
-// Parent and child each have an engine from now on if they share timers: the other, whose engine told
-// of them, may be gone at any time.
-PRELOAD_EXPORT(::pid_t, fork, void) {
-  const ::pid_t child = PRELOAD_NEXT(fork)();
-  if (child >= 0) preload::locked start;
-  return child;
-}

@@ -21,8 +21,7 @@ struct node : chime::engine::scheduled {
 };
 
 /// Holds the process's lock. All signals are blocked meanwhile, as handlers call these functions too.
-/// What was due before is expired when it returns, so nobody sees a timer that is late. At the end
-/// the engine's thread is told of an earlier deadline, and started by the first.
+/// What was due before is expired when it returns, so nobody sees a timer that is late.
 class locked {
  public:
   locked() noexcept;
@@ -32,6 +31,7 @@ class locked {
 
  private:
   signal_set mask_;
+  bool is_inside_;  // a fork, over which this thread holds it
 };
 
 /// Expires what is due by now, if there is anything. Cheap if there is not.
@@ -39,6 +39,16 @@ void catch_up() noexcept;
 
 /// Somebody of this process set the clock.
 void clock_was_set() noexcept;
+
+// Around whatever makes a child with a copy of this memory: the lock is held in between.
+void before_fork() noexcept;
+void after_fork_in_parent() noexcept;
+/// Parent and child each have an engine from now on if they share timers: the other, whose engine told of them,
+/// may be gone at any time.
+void after_fork_in_child() noexcept;
+
+/// The engine's thread begins anew, with what the calling thread has now (its credentials).
+void renew_engine() noexcept;
 
 // All below: with the lock held.
 
@@ -50,23 +60,15 @@ void file(node& timer, chime::engine::time_line& line, nanoseconds deadline) noe
 /// Somebody in another process may have to look again too: a timer that it shares has changed.
 void tell_family() noexcept;
 
-/// The engine's thread has threads to start (SIGEV_THREAD).
-void wake_engine() noexcept;
-
 /// This process as it knows itself: a child of vfork(2) has the memory and another number.
 [[nodiscard]] int own_pid() noexcept;
 [[nodiscard]] bool is_vfork_child() noexcept;
-/// The engine's own thread, 0 if there is none.
-[[nodiscard]] int engine_tid() noexcept;
 
 // What each kind of timer does at its turn (timerfds.cpp, posix_timers.cpp, itimers.cpp).
 
 void fire_timerfd(node& timer, nanoseconds now) noexcept;
 void fire_posix_timer(node& timer, nanoseconds now) noexcept;
 void fire_itimer(node& timer, nanoseconds now) noexcept;
-
-/// Takes the next notification by SIGEV_THREAD, and calls `start` without the lock.
-bool launch_next() noexcept;
 
 /// Looks whether the clock was set (F10), and at timers that other processes have changed.
 void look_at_shared_timerfds(nanoseconds realtime_offset) noexcept;

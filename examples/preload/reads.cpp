@@ -20,11 +20,9 @@
 namespace preload {
 namespace {
 
-long bare_read(int fd, void* to, std::size_t size) noexcept { return raw(SYS_read, fd, to, size); }
-
-long read_ours(int fd, std::size_t size, native_read native, const deliver& to) noexcept {
-  return descriptors::find(fd).is_signalfd ? read_signalfd(fd, size, native, to)
-                                           : read_timerfd(fd, size, native, to);
+long read_ours(int fd, std::size_t size, wait_as how, const deliver& to) noexcept {
+  return descriptors::find(fd).is_signalfd ? read_signalfd(fd, size, how, to)
+                                           : read_timerfd(fd, size, how, to);
 }
 
 /// Whether memory can be there at all: access_ok() in asm/uaccess.h, which comes before the read.
@@ -34,13 +32,13 @@ bool is_below_kernel(const void* at, std::size_t size) noexcept {
   return begin <= end && size <= end - begin;
 }
 
-long read_one(int fd, void* to, std::size_t size, native_read native) noexcept {
+long read_one(int fd, void* to, std::size_t size, wait_as how) noexcept {
   if (!is_below_kernel(to, size)) return -EFAULT;
   const ::iovec part{to, size};
-  return read_ours(fd, size, native, {&part, 1});
+  return read_ours(fd, size, how, {&part, 1});
 }
 
-long read_parts(int fd, const ::iovec* from, long count, native_read native) noexcept {
+long read_parts(int fd, const ::iovec* from, long count, wait_as how) noexcept {
   if (count < 0 || count > IOV_MAX) return -EINVAL;
   const auto n = static_cast<std::size_t>(count);
   // A thread's stack may be small.
@@ -57,7 +55,7 @@ long read_parts(int fd, const ::iovec* from, long count, native_read native) noe
       size += parts[i].iov_len;
     }
     if (size == 0) return 0;
-    return read_ours(fd, size, native, {parts, n});
+    return read_ours(fd, size, how, {parts, n});
   }();
   if (are_many) raw(SYS_munmap, parts, sizeof(::iovec) * IOV_MAX);
   return result;
@@ -74,12 +72,13 @@ bool is_ours(int fd) noexcept {
 namespace sys {
 
 long read(int fd, void* to, std::size_t size) noexcept {
-  if (!is_ours(fd)) return bare_read(fd, to, size);
-  return traced("read", read_one(fd, to, size, bare_read), fd, static_cast<const void*>(to), size);
+  if (!is_ours(fd)) return raw(SYS_read, fd, to, size);
+  return traced("read", read_one(fd, to, size, wait_as::system_call), fd,
+                static_cast<const void*>(to), size);
 }
 long readv(int fd, const ::iovec* parts, long count) noexcept {
   if (!is_ours(fd)) return raw(SYS_readv, fd, parts, count);
-  return traced("readv", read_parts(fd, parts, count, bare_read), fd,
+  return traced("readv", read_parts(fd, parts, count, wait_as::system_call), fd,
                 static_cast<const void*>(parts), count);
 }
 long seek(int fd, int whence) noexcept {
@@ -93,8 +92,10 @@ long preadv2(int fd, const ::iovec* parts, long count, long at, int flags) noexc
   if (at != -1 && is_timer(fd)) return positioned("preadv2", fd, at);
   if (at != -1) return raw(SYS_preadv2, fd, parts, count, at, at >> 63, flags);
   if ((flags & ~RWF_NOWAIT) != 0) return raw(SYS_preadv2, fd, parts, count, -1, -1, flags);
-  return traced("preadv2", read_parts(fd, parts, count, flags != 0 ? read_at_once : bare_read), fd,
-                static_cast<const void*>(parts), count);
+  return traced(
+      "preadv2",
+      read_parts(fd, parts, count, flags != 0 ? wait_as::not_at_all : wait_as::system_call), fd,
+      static_cast<const void*>(parts), count);
 }
 long pwritev2(int fd, long at) noexcept {
   return at == -1 ? write("pwritev2", fd) : positioned("pwritev2", fd, at);
@@ -108,16 +109,11 @@ bool is_timer(int fd) noexcept { return preload::is_timer(fd); }
 
 using namespace preload;
 
-static long libc_read(int fd, void* to, std::size_t size);
-
 PRELOAD_EXPORT(::ssize_t, read, int fd, void* to, std::size_t size) {
   if (!is_ours(fd)) return PRELOAD_NEXT(read)(fd, to, size);
   ::pthread_testcancel();  // also where it would not wait
-  return to_libc(
-      traced("read", read_one(fd, to, size, libc_read), fd, static_cast<const void*>(to), size));
-}
-static long libc_read(int fd, void* to, std::size_t size) {
-  return from_libc(PRELOAD_NEXT(read)(fd, to, size));
+  return to_libc(traced("read", read_one(fd, to, size, wait_as::cancellation_point), fd,
+                        static_cast<const void*>(to), size));
 }
 PRELOAD_EXPORT(::ssize_t, __read_chk, int fd, void* to, std::size_t size, std::size_t room) {
   if (!is_ours(fd) || size > room) return PRELOAD_NEXT(__read_chk)(fd, to, size, room);
@@ -126,7 +122,7 @@ PRELOAD_EXPORT(::ssize_t, __read_chk, int fd, void* to, std::size_t size, std::s
 PRELOAD_EXPORT(::ssize_t, readv, int fd, const ::iovec* parts, int count) {
   if (!is_ours(fd)) return PRELOAD_NEXT(readv)(fd, parts, count);
   ::pthread_testcancel();
-  return to_libc(traced("readv", read_parts(fd, parts, count, libc_read), fd,
+  return to_libc(traced("readv", read_parts(fd, parts, count, wait_as::cancellation_point), fd,
                         static_cast<const void*>(parts), count));
 }
 

@@ -4,13 +4,24 @@
 
 #include "kernel.hpp"
 
-#include <array>
+#include <pthread.h>
 
 namespace preload {
 
-/// read(2) as the program would have it: libc's, which is a cancellation point, or the bare call.
-/// Negative errno where it fails.
-using native_read = long (*)(int fd, void* to, std::size_t size);
+/// How a call that may block does so: as the bare system call, as libc's, which is a cancellation point, or as one of a
+/// descriptor that is O_NONBLOCK.
+enum class wait_as { system_call, cancellation_point, not_at_all };
+
+/// A system call that waits, and leaves no trace where the thread is cancelled in it.
+template <class... Arguments>
+long wait(wait_as how, long nr, Arguments... arguments) {
+  if (how != wait_as::cancellation_point) return raw(nr, arguments...);
+  int type = 0;
+  ::pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+  const long result = raw(nr, arguments...);
+  ::pthread_setcanceltype(type, nullptr);
+  return result;
+}
 
 /// As if the descriptor were O_NONBLOCK.
 inline long read_at_once(int fd, void* to, std::size_t size) noexcept {
@@ -41,7 +52,7 @@ struct deliver {
 };
 
 /// A read of a timerfd and of a signalfd.
-long read_timerfd(int fd, std::size_t size, const native_read& native, const deliver& to) noexcept;
-long read_signalfd(int fd, std::size_t size, const native_read& native, const deliver& to) noexcept;
+long read_timerfd(int fd, std::size_t size, wait_as how, const deliver& to) noexcept;
+long read_signalfd(int fd, std::size_t size, wait_as how, const deliver& to) noexcept;
 
 }  // namespace preload

@@ -3,6 +3,7 @@
 #include "signals.hpp"
 
 #include "clocks.hpp"
+#include "engine_thread.hpp"
 #include "process.hpp"
 #include "reads.hpp"
 #include "symbol.hpp"
@@ -31,6 +32,7 @@ using action = struct ::sigaction;
 /// What the program wants of each signal that timers tell by. The kernel has ours.
 constinit action wanted[last_signal + 1]{};
 constinit std::atomic<signal_set> watched = 0;
+constinit std::atomic<signal_set> ignored = 0;  // of those
 
 bool is_watched(int signo) noexcept {
   return signo >= 1 && signo <= last_signal && (watched.load() & just(signo)) != 0;
@@ -46,20 +48,16 @@ bool ignores(int signo, const action& a) noexcept {
 }
 
 /// The kernel lets only its main thread give a process a signal whose si_code is that of another
-/// sender (do_rt_sigqueueinfo() in signal.c). Others send this code, and the true one as the value;
-/// it is put right when the signal is accepted.
+/// sender (do_rt_sigqueueinfo() in signal.c). Others send this code, and the true one where an errno would be,
+/// which Linux does not use; it is put right when the signal is accepted.
 constexpr int carried = -4242;
 
 void carry(::siginfo_t& info) noexcept {
-  if (info.si_code < 0 && info.si_code != SI_TKILL) return;
-  const int code = std::exchange(info.si_code, carried);
-  info.si_value.sival_ptr = nullptr;
-  info.si_value.sival_int = code;
+  if (info.si_code >= 0 || info.si_code == SI_TKILL)
+    info.si_errno = std::exchange(info.si_code, carried);
 }
 void uncarry(::siginfo_t& info) noexcept {
-  if (info.si_code != carried) return;
-  info.si_code = info.si_value.sival_int;
-  info.si_value.sival_ptr = nullptr;
+  if (info.si_code == carried) info.si_code = std::exchange(info.si_errno, 0);
 }
 
 /// Where the kernel's queue is full, a standard signal still comes, but without its siginfo
@@ -104,6 +102,15 @@ void run_handler(int signo, ::siginfo_t* info, void* context) noexcept {
     a.sa_handler(signo);
 }
 
+/// What the kernel does with the signal by itself now.
+void note(int signo, const action& a) noexcept {
+  wanted[signo] = a;
+  if (ignores(signo, a))
+    ignored.fetch_or(just(signo));
+  else
+    ignored.fetch_and(~just(signo));
+}
+
 /// Has the kernel do what the program wants, by way of us. What is wanted is kept as the kernel
 /// would say it: without unknown flags, without SIGKILL in the mask.
 int install(int signo, const action& a) noexcept {
@@ -115,26 +122,38 @@ int install(int signo, const action& a) noexcept {
     ours.sa_flags = (a.sa_flags | SA_SIGINFO) & ~static_cast<int>(SA_RESETHAND);
   }
   if (__sigaction(signo, &ours, nullptr) != 0) return -1;
-  action& there = wanted[signo];
+  action there;
   __sigaction(signo, nullptr, &there);
   if (is_handler(a)) {
     there.sa_sigaction = a.sa_sigaction;
     there.sa_flags = (there.sa_flags & ~not_ours) | (a.sa_flags & not_ours);
   }
+  note(signo, there);
   return 0;
 }
 
 }  // namespace
 
 void watch(int signo) noexcept {
-  if (is_watched(signo) || __sigaction(signo, nullptr, &wanted[signo]) != 0) return;
+  action there;
+  if (is_watched(signo) || __sigaction(signo, nullptr, &there) != 0) return;
+  note(signo, there);
   watched.fetch_or(just(signo));
-  if (const action a = wanted[signo]; is_handler(a)) install(signo, a);
+  if (is_handler(there)) install(signo, there);
 }
 
-bool is_ignored(int signo) noexcept {
-  action a{};
-  return __sigaction(signo, nullptr, &a) == 0 && ignores(signo, a);
+bool is_ignored(int signo) noexcept { return (ignored.load() & just(signo)) != 0; }
+
+void notice_ignored(signal_set mask) noexcept {
+  const signal_set may_go = ignored.load() & ~mask;
+  if (may_go == 0) return;
+  const signal_set goes = pending_signals() & may_go;
+  const int self = static_cast<int>(raw(SYS_gettid));
+  for (int signo = 1; goes >> (signo - 1) != 0 && signo <= last_signal; ++signo) {
+    if ((goes & just(signo)) == 0) continue;
+    now_ignored_posix_timers(signo, self);
+    if (self == own_pid()) now_ignored_itimers(signo);
+  }
 }
 
 arrival arrival_of(const ::siginfo_t& info) noexcept {
@@ -172,9 +191,8 @@ bool read_status(int tid, thread_status& out) noexcept {
   return true;
 }
 
-}  // namespace
-
-int running_thread(int signo) noexcept {
+/// A thread that runs now and does not block the signal, 0 if nobody knows of one.
+int find_runner(int signo) noexcept {
   // One thread beside the engine's: the process is as good. Its folder has a link for each.
   struct ::stat task{};
   if (raw(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &task, 0) != 0 || task.st_nlink <= 4)
@@ -196,8 +214,8 @@ int running_thread(int signo) noexcept {
       int tid = 0;
       std::from_chars(entry + 19, entry + length, tid);
       thread_status status;
-      if (tid == 0 || tid == engine_tid() || !read_status(tid, status) || !status.is_running ||
-          (status.blocked & just(signo)) != 0)
+      if (tid == 0 || tid == engine_thread::tid() || !read_status(tid, status) ||
+          !status.is_running || (status.blocked & just(signo)) != 0)
         continue;
       if (first == 0 || tid < first) first = tid;
       if (tid > last && (next == 0 || tid < next)) next = tid;
@@ -207,21 +225,55 @@ int running_thread(int signo) noexcept {
   return last = next != 0 ? next : first;
 }
 
-sent queue(::siginfo_t info, int tid) noexcept {
+/// The same, looked up at most once a millisecond: it takes many system calls.
+int runner(int signo) noexcept {
+  struct answer {
+    int signo;
+    int tid;
+    nanoseconds good_until;
+  };
+  static answer known{};
+  const nanoseconds now = clocks::now(CLOCK_MONOTONIC);
+  if (known.signo != signo || now >= known.good_until)
+    known = {signo, find_runner(signo), now + clocks::from_real(std::chrono::milliseconds{1})};
+  return known.tid;
+}
+
+/// Queues a signal for the process, but so that this thread of it is woken before others. As the kernel's timers do;
+/// others may since Linux 6.9 (pidfd_send_signal(2)).
+long prefer(int tid, int signo, const ::siginfo_t& info) noexcept {
+  constexpr unsigned of_thread = O_EXCL;  // PIDFD_THREAD (linux/pidfd.h)
+  constexpr unsigned for_group = 1 << 1;  // PIDFD_SIGNAL_THREAD_GROUP
+  const long fd = raw(SYS_pidfd_open, tid, of_thread);
+  if (fd < 0) return fd;
+  const long error = raw(SYS_pidfd_send_signal, fd, signo, &info, for_group);
+  raw(SYS_close, fd);
+  return error;
+}
+
+}  // namespace
+
+sent queue(::siginfo_t info, int whom) noexcept {
   const int signo = info.si_signo;
   carry(info);
   const bool may_vanish = is_ignored(signo);
   const int pid = own_pid();
-  const long error = tid == 0 ? raw(SYS_rt_sigqueueinfo, pid, signo, &info)
-                              : raw(SYS_rt_tgsigqueueinfo, pid, tid, signo, &info);
+  long error = -ESRCH;
+  if (whom > 0) {
+    error = raw(SYS_rt_tgsigqueueinfo, pid, whom, signo, &info);
+  } else {
+    if (const int first = whom == to_runner ? runner(signo) : 0; first != 0)
+      error = prefer(first, signo, info);
+    if (error != 0 && error != -EAGAIN) error = raw(SYS_rt_sigqueueinfo, pid, signo, &info);
+  }
   if (error == -EAGAIN) return sent::failed;
   if (error != 0) return sent::ignored;  // there is no such thread any more
   if (!may_vanish) return sent::queued;
-  if (tid == 0 || tid == raw(SYS_gettid))
+  if (whom <= 0 || whom == raw(SYS_gettid))
     return (pending_signals() & just(signo)) != 0 ? sent::queued : sent::ignored;
   thread_status status;
-  return read_status(tid, status) && (status.pending & just(signo)) != 0 ? sent::queued
-                                                                         : sent::ignored;
+  return read_status(whom, status) && (status.pending & just(signo)) != 0 ? sent::queued
+                                                                          : sent::ignored;
 }
 
 void purge(int signo, bool (*is_leftover)(const arrival&)) noexcept {
@@ -267,10 +319,12 @@ long set_action(int signo, const action* to, action* old) noexcept {
   if (!is_watched(signo)) return __sigaction(signo, to, old) == 0 ? 0 : -errno;
   const action was = wanted[signo];
   if (to != nullptr) {
+    notice_dropped_posix_timers(signo);
+    notice_dropped_itimers();
     const action next = *to;  // may be the same object as *old
     if (install(signo, next) != 0) return -errno;
     if (ignores(signo, next)) {
-      now_ignored_posix_timers(signo);
+      now_ignored_posix_timers(signo, every_thread);
       now_ignored_itimers(signo);
     } else {
       no_longer_ignored_posix_timers(signo);
@@ -293,46 +347,19 @@ handler set_handler(int signo, handler to, int flags, bool masks) noexcept {
 
 constinit std::atomic<signal_set> interrupts = 0;  // siginterrupt(3)
 
-using native_wait = long (*)(const void* set, ::siginfo_t* info, const ::timespec* timeout);
-
-/// sigtimedwait(2) until something comes that counts.
-long wait_for(const void* set, ::siginfo_t& info, const ::timespec* timeout, native_wait native) {
-  catch_up();
-  nanoseconds left{};
-  if (timeout != nullptr) {
-    const auto given = chime::from_timespec(*timeout);
-    if (!given) return native(set, &info, timeout);
-    left = clocks::to_real(*given);
-  }
-  ::timespec now{};
-  clocks::read_real(CLOCK_MONOTONIC, now);
-  const nanoseconds end =
-      chime::rules::saturating_add(chime::from_timespec(now).value_or(nanoseconds{}), left);
-  for (;;) {
-    const ::timespec rest = chime::to_timespec<::timespec>(left);
-    const long result = native(set, &info, timeout == nullptr ? nullptr : &rest);
-    if (result < 0) return result;
-    {
-      locked all;
-      if (accept(info)) return result;
-    }
-    clocks::read_real(CLOCK_MONOTONIC, now);
-    left = chime::rules::remaining(end, chime::from_timespec(now).value_or(nanoseconds{}));
-  }
-}
-
-long bare_wait(const void* set, ::siginfo_t* info, const ::timespec* timeout) {
-  return raw(SYS_rt_sigtimedwait, set, info, timeout, sizeof(signal_set));
-}
-
-}  // namespace
-}  // namespace signals
-
-namespace {
+/// What a wait of this thread has taken out of the queue, until its timer has heard of it.
+struct taken {
+  ::siginfo_t info;
+  ::signalfd_siginfo read;  // as it comes from a signalfd
+  bool is_heard;
+  bool counts;
+};
+constinit thread_local taken mine{};
 
 ::siginfo_t info_of(const ::signalfd_siginfo& from) noexcept {
   ::siginfo_t info{};
   info.si_signo = static_cast<int>(from.ssi_signo);
+  info.si_errno = from.ssi_errno;
   info.si_code = from.ssi_code;
   if (from.ssi_code == SI_TIMER) {
     info.si_timerid = static_cast<int>(from.ssi_tid);
@@ -344,9 +371,70 @@ namespace {
   info.si_value.sival_ptr = reinterpret_cast<void*>(from.ssi_ptr);
   return info;
 }
+
+/// True if it counts, so that the program sees it.
+bool heard() noexcept {
+  const locked all;
+  return mine.counts;
+}
+
+/// A wait may interrupt another of the same thread (in a handler), or come after one that was left.
+class one_wait {
+ public:
+  one_wait() noexcept {
+    if (has_unheard()) heard();
+    outer_ = mine;
+    mine = {};
+  }
+  one_wait(const one_wait&) = delete;
+  one_wait& operator=(const one_wait&) = delete;
+  ~one_wait() { mine = outer_; }
+
+ private:
+  taken outer_;
+};
+
+template <class... Arguments>
+long take(wait_as how, long nr, Arguments... arguments) {
+  long result = 0;
+  pthread_cleanup_push([](void*) { heard(); }, nullptr);
+  result = wait(how, nr, arguments...);
+  pthread_cleanup_pop(0);
+  return result;
+}
+
+/// sigtimedwait(2) until something comes that counts.
+long wait_for(const void* set, ::siginfo_t& info, const ::timespec* timeout, wait_as how) {
+  catch_up();
+  nanoseconds left{};
+  if (timeout != nullptr) {
+    const auto given = chime::from_timespec(*timeout);
+    if (!given) return raw(SYS_rt_sigtimedwait, set, nullptr, timeout, sizeof(signal_set));
+    left = clocks::to_real(*given);
+  }
+  ::timespec now{};
+  clocks::read_real(CLOCK_MONOTONIC, now);
+  const nanoseconds end =
+      chime::rules::saturating_add(chime::from_timespec(now).value_or(nanoseconds{}), left);
+  const one_wait this_one;
+  for (;; mine = {}) {
+    const ::timespec rest = chime::to_timespec<::timespec>(left);
+    const long result = take(how, SYS_rt_sigtimedwait, set, &mine.info,
+                             timeout == nullptr ? nullptr : &rest, sizeof(signal_set));
+    if (result < 0) return result;
+    if (heard()) {
+      info = mine.info;
+      return result;
+    }
+    clocks::read_real(CLOCK_MONOTONIC, now);
+    left = chime::rules::remaining(end, chime::from_timespec(now).value_or(nanoseconds{}));
+  }
+}
+
 /// What accept() may have changed.
 void put_right(::signalfd_siginfo& to, const ::siginfo_t& info) noexcept {
   to.ssi_code = info.si_code;
+  to.ssi_errno = info.si_errno;
   if (info.si_code == SI_TIMER) {
     to.ssi_tid = static_cast<std::uint32_t>(info.si_timerid);
     to.ssi_overrun = static_cast<std::uint32_t>(info.si_overrun);
@@ -357,32 +445,47 @@ void put_right(::signalfd_siginfo& to, const ::siginfo_t& info) noexcept {
 
 }  // namespace
 
-long read_signalfd(int fd, std::size_t size, const native_read& native,
-                   const deliver& to) noexcept {
+bool has_unheard() noexcept {
+  return !mine.is_heard && (mine.info.si_signo != 0 || mine.read.ssi_signo != 0);
+}
+
+void hear() noexcept {
+  if (!has_unheard()) return;
+  if (mine.read.ssi_signo != 0) mine.info = info_of(mine.read);
+  mine.counts = accept(mine.info);
+  mine.is_heard = true;
+}
+
+}  // namespace signals
+
+long read_signalfd(int fd, std::size_t size, wait_as how, const deliver& to) noexcept {
   using namespace signals;
-  ::signalfd_siginfo infos[16];
-  std::size_t done = 0;
+  constexpr std::size_t one = sizeof(::signalfd_siginfo);
+  if (size < one) return -EINVAL;
   catch_up();
-  for (;;) {
-    const std::size_t room = std::min(size - done, sizeof infos);
-    // For the first only it waits. When that is accepted, others may come that stood behind it.
-    const long bytes = (done == 0 ? native : read_at_once)(fd, infos, room);
-    if (bytes <= 0) return done != 0 ? word(done) : bytes;
-    std::size_t kept = 0;
-    {
-      locked all;
-      for (std::size_t i = 0; i < static_cast<std::size_t>(bytes) / sizeof infos[0]; ++i) {
-        ::siginfo_t info = info_of(infos[i]);
-        if (!accept(info)) continue;
-        put_right(infos[i], info);
-        infos[kept++] = infos[i];
-      }
-    }
-    if (kept == 0) continue;
-    if (to(infos, kept * sizeof infos[0], done) != 0) return done != 0 ? word(done) : -EFAULT;
-    done += kept * sizeof infos[0];
-    if (size - done < sizeof infos[0]) return word(done);
+  const one_wait this_one;
+  std::size_t done = 0;
+  // For the first only it waits.
+  for (; done == 0; mine = {}) {
+    ::signalfd_siginfo& first = mine.read;
+    const long bytes = how == wait_as::not_at_all ? read_at_once(fd, &first, one)
+                                                  : take(how, SYS_read, fd, &first, one);
+    if (bytes <= 0) return bytes;
+    if (!heard()) continue;
+    put_right(first, mine.info);
+    if (to(&first, one) != 0) return -EFAULT;
+    done = one;
   }
+  // When that is accepted, others may come that stood behind it. Nobody leaves in the middle of these.
+  const locked all;
+  for (::signalfd_siginfo next; size - done >= one && read_at_once(fd, &next, one) > 0;) {
+    ::siginfo_t info = info_of(next);
+    if (!accept(info)) continue;
+    put_right(next, info);
+    if (to(&next, one, done) != 0) break;
+    done += one;
+  }
+  return word(done);
 }
 
 namespace sys {
@@ -432,7 +535,8 @@ long rt_sigtimedwait(const void* set, void* out, const ::timespec* timeout,
   if (size != sizeof(signal_set) || (timeout != nullptr && copy_in(given, timeout) != 0))
     return raw(SYS_rt_sigtimedwait, set, out, timeout, size);
   ::siginfo_t info;
-  const long result = wait_for(set, info, timeout == nullptr ? nullptr : &given, bare_wait);
+  const long result =
+      wait_for(set, info, timeout == nullptr ? nullptr : &given, wait_as::system_call);
   if (result > 0 && out != nullptr && copy_out(out, &info, sizeof info) != 0) return -EFAULT;
   return result;
 }
@@ -491,19 +595,16 @@ PRELOAD_EXPORT(handler, sigset, int signo, handler to) {
   return (was & just(signo)) != 0 ? SIG_HOLD : old.sa_handler;
 }
 
-static long libc_wait(const void* set, ::siginfo_t* info, const ::timespec* timeout);
-
 PRELOAD_EXPORT(int, sigtimedwait, const ::sigset_t* set, ::siginfo_t* info,
                const ::timespec* timeout) {
   ::timespec given{};
   if (timeout != nullptr && copy_in(given, timeout) != 0) return static_cast<int>(to_libc(-EFAULT));
   ::siginfo_t own;
-  long result = wait_for(set, own, timeout == nullptr ? nullptr : &given, libc_wait);
+  long result =
+      wait_for(set, own, timeout == nullptr ? nullptr : &given, wait_as::cancellation_point);
+  if (result > 0 && own.si_code == SI_TKILL) own.si_code = SI_USER;  // as glibc has it
   if (result > 0 && info != nullptr && copy_out(info, own) != 0) result = -EFAULT;
   return static_cast<int>(to_libc(result));
-}
-static long libc_wait(const void* set, ::siginfo_t* info, const ::timespec* timeout) {
-  return from_libc(PRELOAD_NEXT(sigtimedwait)(static_cast<const ::sigset_t*>(set), info, timeout));
 }
 PRELOAD_EXPORT(int, sigwaitinfo, const ::sigset_t* set, ::siginfo_t* info) {
   return preload_sigtimedwait(set, info, nullptr);
@@ -513,7 +614,7 @@ PRELOAD_EXPORT(int, sigwait, const ::sigset_t* set, int* signo) {
   long result = 0;
   ::siginfo_t info;
   do {
-    result = wait_for(set, info, nullptr, libc_wait);
+    result = wait_for(set, info, nullptr, wait_as::cancellation_point);
   } while (result == -EINTR);
   errno = result < 0 ? static_cast<int>(-result) : saved;
   if (result < 0) return errno;

@@ -16,6 +16,10 @@
 
 namespace preload::signals {
 
+/// Whether this thread has accepted a signal in a wait that it has left since, by pthread_cancel or siglongjmp, before the
+/// timer heard of it.
+[[nodiscard]] bool has_unheard() noexcept;
+
 /// A signal on its way to the program.
 struct arrival {
   int signo = 0;
@@ -29,19 +33,24 @@ struct arrival {
 /// A timer tells by this signal: from now on arrivals of it are seen.
 void watch(int signo) noexcept;
 
-/// Whether the signal would be discarded unless it is blocked: SIG_IGN, or by default.
+/// Whether the signal, which is watched, would be discarded unless it is blocked: SIG_IGN, or by default.
 [[nodiscard]] bool is_ignored(int signo) noexcept;
 
+/// This thread is about to have the signals blocked that are in `mask`, where it had all while it held the lock. What has
+/// come meanwhile and is ignored goes then: it never was in the queue.
+void notice_ignored(signal_set mask) noexcept;
+
+/// The timer hears of that now.
+void hear() noexcept;
+
+/// For the process: whoever accepts it, the main thread first, or one that runs (P13).
+inline constexpr int to_process = 0, to_runner = -1;
 enum class sent { queued, ignored, failed };
-/// Queues a signal for the process, or for one of its threads if `tid` is not 0.
-sent queue(::siginfo_t info, int tid) noexcept;
+/// Queues a signal for one of these, or for the thread of that number.
+sent queue(::siginfo_t info, int whom) noexcept;
 
 /// Takes those of a signal's queue out that `is_leftover`, as far as this thread reaches.
 void purge(int signo, bool (*is_leftover)(const arrival&)) noexcept;
-
-/// A thread that runs now and does not block the signal, 0 if nobody knows of one: that is whom the
-/// kernel tells of CPU time (P13).
-[[nodiscard]] int running_thread(int signo) noexcept;
 
 /// An interval timer's signal that is pending when a program begins is that of the one which it replaced. (What POSIX
 /// timers had in the queue ends with an exec by itself: flush_itimer_signals() in signal.c.)
@@ -61,8 +70,14 @@ bool restore_itimer(::siginfo_t& info) noexcept;
 /// After that: what had to wait for its place in the queue goes in.
 void queue_waiting(int signo) noexcept;
 
-/// What the program has the signal do has changed.
-void now_ignored_posix_timers(int signo) noexcept;
+/// Notifications that were dropped where nobody could see it: the signal is ignored, was blocked when it came, and is
+/// not any more. Before what the program has the signal do is changed.
+void notice_dropped_posix_timers(int signo) noexcept;
+void notice_dropped_itimers() noexcept;
+
+/// A signal is ignored that has come for a thread (for the process, too, if that is the main one), or for anybody.
+inline constexpr int every_thread = -1;
+void now_ignored_posix_timers(int signo, int whom) noexcept;
 void now_ignored_itimers(int signo) noexcept;
 void no_longer_ignored_posix_timers(int signo) noexcept;
 

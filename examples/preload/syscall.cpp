@@ -20,6 +20,8 @@ long execveat(int dir, const char* path, char* const* arguments, char* const* en
               int flags) noexcept;
 long restore_timer_ids(long what, long a, long b, long c) noexcept;
 long epoll_ctl(int epoll, int what, int fd, ::epoll_event* event) noexcept;
+bool makes_child(long nr, long a, long b) noexcept;
+long make_child(long nr, long a, long b, long c, long d, long e) noexcept;
 long wait_for_descriptors(long nr, long a, long b, long c, long d, long e, long f) noexcept;
 }  // namespace sys
 
@@ -31,7 +33,7 @@ T* pointer(long a) noexcept {
 }
 int number(long a) noexcept { return static_cast<int>(a); }
 
-[[gnu::noinline]] bool is_ours(long nr, long a) noexcept {
+[[gnu::noinline]] bool is_ours(long nr, long a, long b) noexcept {
   switch (nr) {
     case SYS_timerfd_create:
     case SYS_timerfd_settime:
@@ -84,6 +86,11 @@ int number(long a) noexcept { return static_cast<int>(a); }
     case SYS_nanosleep:
     case SYS_clock_nanosleep: return clocks::is_scaled();
     case SYS_prctl: return a == 77;  // PR_TIMER_CREATE_RESTORE_IDS
+#if defined(SYS_fork)
+    case SYS_fork:
+#endif
+    case SYS_clone:
+    case SYS_clone3: return sys::makes_child(nr, a, b);
     case SYS_epoll_ctl: return descriptors::any();
 #if defined(SYS_poll)
     case SYS_epoll_wait:
@@ -209,6 +216,11 @@ long sleep(clockid_t id, int flags, const ::timespec* span, ::timespec* left) no
     case SYS_ppoll:
     case SYS_pselect6: return sys::wait_for_descriptors(nr, a, b, c, d, e, f);
     case SYS_prctl: return sys::restore_timer_ids(b, c, d, e);
+#if defined(SYS_fork)
+    case SYS_fork:
+#endif
+    case SYS_clone:
+    case SYS_clone3: return sys::make_child(nr, a, b, c, d, e);
     case SYS_epoll_ctl: return sys::epoll_ctl(fd, number(b), number(c), pointer<::epoll_event>(d));
     default: return plain();
   }
@@ -218,6 +230,6 @@ long sleep(clockid_t id, int flags, const ::timespec* span, ::timespec* left) no
 }  // namespace preload
 
 PRELOAD_EXPORT(long, syscall, long nr, long a, long b, long c, long d, long e, long f) {
-  if (!preload::is_ours(nr, a)) return PRELOAD_NEXT(syscall)(nr, a, b, c, d, e, f);
+  if (!preload::is_ours(nr, a, b)) return PRELOAD_NEXT(syscall)(nr, a, b, c, d, e, f);
   return preload::to_libc(preload::dispatch(nr, a, b, c, d, e, f));
 }

@@ -37,14 +37,11 @@ constinit int watching = 0;  // timers of this process that may be told when the
 /// Holds the timer among all processes. The process's own lock comes first.
 class held {
  public:
-  explicit held(timerfd& t) noexcept : shared_{*t.shared} {
-    // A model is a few words, each of which is valid at any time: go on with what the dead left.
-    if (::pthread_mutex_lock(&shared_.mutex) == EOWNERDEAD)
-      ::pthread_mutex_consistent(&shared_.mutex);
-  }
+  // A model is a few words, each of which is valid at any time: go on with what the dead left.
+  explicit held(timerfd& t) noexcept : shared_{*t.shared} { shared_.mutex.acquire(); }
   held(const held&) = delete;
   held& operator=(const held&) = delete;
-  ~held() { ::pthread_mutex_unlock(&shared_.mutex); }
+  ~held() { shared_.mutex.release(); }
 
  private:
   shared_timerfd& shared_;
@@ -55,8 +52,11 @@ nanoseconds time_of(base on) noexcept { return the_scheduler().now(on); }
 /// An edge, and readable from then on.
 void mark(timerfd& t) noexcept {
   const std::uint64_t one = 1;
-  t.shared->is_marked = true;
+  shared_timerfd& s = *t.shared;
+  s.is_marked = true;
   raw(SYS_write, t.fd, &one, sizeof one);
+  s.marks.fetch_add(1);
+  if (s.readers.load() != 0) raw(SYS_futex, &s.marks, FUTEX_WAKE, 0x7fffffff);
 }
 
 /// After each change: the descriptor is readable while the model is, and the timer in its place.
@@ -208,15 +208,6 @@ long set_ticks(int fd, const std::uint64_t* from) noexcept {
 
 }  // namespace
 
-shared_timerfd::shared_timerfd(clock_kind clock) noexcept : model{clock} {
-  ::pthread_mutexattr_t how;
-  ::pthread_mutexattr_init(&how);
-  ::pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
-  ::pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
-  ::pthread_mutex_init(&mutex, &how);
-  ::pthread_mutexattr_destroy(&how);
-}
-
 void destroy(timerfd& t) noexcept {
   chime::engine::time_line::remove(t);
   all_timers.remove(t);
@@ -258,19 +249,24 @@ void after_fork_timerfds() noexcept {
     t->is_made_here = false;
 }
 
-long read_timerfd(int fd, std::size_t size, const native_read& native, const deliver& to) noexcept {
+long read_timerfd(int fd, std::size_t size, wait_as how, const deliver& to) noexcept {
   using chime::engine::reader;
   for (;;) {
     if (size < sizeof(std::uint64_t)) return -EINVAL;
+    bool waits = false;
+    shared_timerfd* shared = nullptr;
+    std::uint32_t seen = 0;
     const auto take = [&](chime::engine::timerfd_read& got) noexcept {
       locked all;
       timerfd* const t = descriptors::find(fd).timer;
       if (t == nullptr) return false;  // closed by another thread
-      const bool waits = (raw(SYS_fcntl, fd, F_GETFL) & O_NONBLOCK) == 0;
+      waits = how != wait_as::not_at_all && (raw(SYS_fcntl, fd, F_GETFL) & O_NONBLOCK) == 0;
+      shared = t->shared;
       const held timer{*t};
       catch_up(*t);
-      got = t->shared->model.read(time_of(t->shared->model.filed_on()),
-                                  waits ? reader::blocking : reader::non_blocking);
+      got = shared->model.read(time_of(shared->model.filed_on()),
+                               waits ? reader::blocking : reader::non_blocking);
+      seen = shared->marks.load();
       changed(*t);
       return true;
     };
@@ -281,10 +277,13 @@ long read_timerfd(int fd, std::size_t size, const native_read& native, const del
       const long lost = to(&got.count, sizeof got.count);
       return lost != 0 ? lost : word(sizeof got.count);
     }
-    if (got.error != status::again) return -static_cast<int>(got.error);
-    // Waits as the kernel does, interrupted or not, or answers EAGAIN.
-    std::uint64_t woken = 0;
-    if (const long n = native(fd, &woken, sizeof woken); n < 0) return n;
+    if (got.error != status::again || !waits) return -static_cast<int>(got.error);
+    // Not a read of the eventfd: the thread may leave in the middle of it (pthread_cancel, siglongjmp), with what it
+    // has read. Without a timeout futex(2) is restarted after a handler or not, as a read is.
+    shared->readers.fetch_add(1);
+    const long error = wait(how, SYS_futex, &shared->marks, FUTEX_WAIT, seen, nullptr);
+    shared->readers.fetch_sub(1);
+    if (error == -EINTR) return error;
   }
 }
 

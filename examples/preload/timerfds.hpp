@@ -8,9 +8,9 @@
 
 #include "kernel.hpp"
 #include "list.hpp"
+#include "lock.hpp"
 #include "process.hpp"
 
-#include <pthread.h>
 #include <chime/engine/timerfd_model.hpp>
 
 #include <atomic>
@@ -19,14 +19,17 @@ namespace preload {
 
 /// The timer itself, for all processes that have a descriptor of it.
 struct shared_timerfd {
-  explicit shared_timerfd(chime::clock_kind clock) noexcept;
+  explicit shared_timerfd(chime::clock_kind clock) noexcept : model{clock} {}
 
-  ::pthread_mutex_t mutex;  // robust: a process may be killed while it holds it
+  shared_lock mutex;
   chime::engine::timerfd_model model;
   nanoseconds realtime_offset{};   // when somebody last looked whether the clock was set
   std::atomic<int> processes = 1;  // that have it; those that were killed are counted for ever
   bool watches_clock = false;      // the setting asks to be told when the clock is set
-  bool is_marked = false;          // the eventfd may hold a count
+  bool is_marked = false;          // the eventfd holds a count
+  std::atomic<std::uint32_t> marks = 0;  // how often it was marked: a futex for blocking reads
+  std::atomic<std::uint32_t> readers =
+      0;  // that wait there; those that left otherwise are counted for ever
 };
 
 /// What one process has of it.

@@ -1,0 +1,96 @@
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
+
+// The ways to make a child with a copy of this memory that no handler of pthread_atfork sees; and what changes all threads'
+// credentials, of which libc's call knows no engine's.
+
+#include "process.hpp"
+#include "symbol.hpp"
+#include "sys.hpp"
+
+#include <grp.h>
+#include <sched.h>
+#include <unistd.h>
+
+namespace preload {
+namespace {
+
+template <class Fork>
+long seen(Fork fork) noexcept {
+  before_fork();
+  const long result = fork();
+  result == 0 ? after_fork_in_child() : after_fork_in_parent();
+  return result;
+}
+
+/// struct clone_args (linux/sched.h), as much of it as matters.
+struct clone_arguments {
+  std::uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack;
+};
+
+}  // namespace
+
+namespace sys {
+
+bool makes_child(long nr, long a, long b) noexcept {
+#if defined(SYS_fork)
+  if (nr == SYS_fork) return true;
+#endif
+  // On a stack of its own it would return from functions that have never been called there.
+  if (nr == SYS_clone) return (a & CLONE_VM) == 0 && b == 0;
+  clone_arguments wanted{};
+  return b >= word(sizeof wanted) &&
+         copy_in(&wanted, reinterpret_cast<void*>(a), sizeof wanted) == 0 &&
+         (wanted.flags & CLONE_VM) == 0 && wanted.stack == 0;
+}
+
+long make_child(long nr, long a, long b, long c, long d, long e) noexcept {
+  return seen([=] { return raw(nr, a, b, c, d, e); });
+}
+
+}  // namespace sys
+}  // namespace preload
+
+using namespace preload;
+
+PRELOAD_EXPORT(::pid_t, _Fork, void) {
+  return static_cast<::pid_t>(seen([] { return PRELOAD_NEXT(_Fork)(); }));
+}
+
+PRELOAD_EXPORT(int, clone, int (*run)(void*), void* stack, int flags, void* argument,
+               ::pid_t* parent_tid, void* thread_pointer, ::pid_t* child_tid) {
+  struct start {
+    int (*run)(void*);
+    void* argument;
+  };
+  const auto begin = [](void* given) {
+    const start own = *static_cast<start*>(given);
+    after_fork_in_child();
+    return own.run(own.argument);
+  };
+  if ((flags & CLONE_VM) != 0 || run == nullptr || stack == nullptr)
+    return PRELOAD_NEXT(clone)(run, stack, flags, argument, parent_tid, thread_pointer, child_tid);
+  start its{run, argument};
+  return static_cast<int>(seen([&] {
+    return PRELOAD_NEXT(clone)(begin, stack, flags, &its, parent_tid, thread_pointer, child_tid);
+  }));
+}
+
+// set*id(2). The engine's thread must not keep what a program gives up.
+#define PRELOAD_CREDENTIALS(symbol, parameters, ...)      \
+  PRELOAD_EXPORT(int, symbol, PRELOAD_LIST parameters) {  \
+    const int result = PRELOAD_NEXT(symbol)(__VA_ARGS__); \
+    if (result == 0) renew_engine();                      \
+    return result;                                        \
+  }
+#define PRELOAD_LIST(...) __VA_ARGS__
+PRELOAD_CREDENTIALS(setuid, (::uid_t a), a)
+PRELOAD_CREDENTIALS(setgid, (::gid_t a), a)
+PRELOAD_CREDENTIALS(seteuid, (::uid_t a), a)
+PRELOAD_CREDENTIALS(setegid, (::gid_t a), a)
+PRELOAD_CREDENTIALS(setreuid, (::uid_t a, ::uid_t b), a, b)
+PRELOAD_CREDENTIALS(setregid, (::gid_t a, ::gid_t b), a, b)
+PRELOAD_CREDENTIALS(setresuid, (::uid_t a, ::uid_t b, ::uid_t c), a, b, c)
+PRELOAD_CREDENTIALS(setresgid, (::gid_t a, ::gid_t b, ::gid_t c), a, b, c)
+PRELOAD_CREDENTIALS(setgroups, (std::size_t n, const ::gid_t* groups), n, groups)
+PRELOAD_CREDENTIALS(initgroups, (const char* user, ::gid_t group), user, group)
