@@ -13,6 +13,7 @@
 #include <string>
 
 #include "support.hpp"
+#include "support/skipped.hpp"
 
 using namespace preload_test;
 
@@ -106,6 +107,20 @@ TEST_CASE("F9: a daemon's timer comes") {
   CHECK_EQ(read(ends[0], &well, 1), 1);
   CHECK_EQ(well, 'y');
   close(ends[0]);
+}
+
+TEST_CASE("all threads have the credentials that a program gives itself") {
+  if (geteuid() != 0) {
+    return support::skipped("root, to give that up");
+  }
+  CHECK(in_child([] {
+    const timerfd t;
+    if (t.set(100s) != 0 || setgid(65534) != 0 || setuid(65534) != 0) return false;
+    if (t.set(10ms) != 0 || !comes(t.fd)) return false;
+    return std::system(
+               "! cat /proc/$PPID/task/*/status 2>/dev/null | grep -E '^[UG]id:' | grep -v "
+               "'65534.*65534'") == 0;
+  }));
 }
 
 // Those of a library that was loaded first are called outside of all others.

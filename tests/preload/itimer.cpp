@@ -126,6 +126,24 @@ TEST_CASE("I10: ignored when it expires, a periodic one stops") {
   signal(SIGALRM, old);
 }
 
+TEST_CASE("I10: blocked and ignored when it expires, then unblocked, it goes on") {
+  static std::atomic<int> calls;
+  calls = 0;
+  const auto old = signal(SIGALRM, SIG_IGN);
+  {
+    const blocked alarm{SIGALRM};
+    REQUIRE_EQ(set(ITIMER_REAL, 1ms, 60ms), 0);
+    REQUIRE(eventually([&] { return alarm.pending(); }));
+    sigset_t set = alarm.set();
+    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    CHECK_GT(of(get(ITIMER_REAL).it_value), 0us);
+  }
+  signal(SIGALRM, [](int) { ++calls; });
+  CHECK(eventually([] { return calls >= 2; }));
+  set(ITIMER_REAL, 0us);
+  signal(SIGALRM, old);
+}
+
 TEST_CASE("I7: the child's are off, and SIGALRM ends a program") {
   REQUIRE_EQ(set(ITIMER_REAL, 100s), 0);
   CHECK(in_child([] { return of(get(ITIMER_REAL).it_value) == 0us; }));

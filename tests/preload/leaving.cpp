@@ -136,3 +136,18 @@ TEST_CASE("a read of a signalfd that is left") {
   t.set(0ns);
   close(fd);
 }
+
+TEST_CASE("a program ends with its last thread") {
+  static pid_t child;
+  pthread_t thread{};
+  const auto run = [](void*) -> void* {
+    child = fork();
+    if (child == 0) alarm(20);
+    return nullptr;  // in the child, too: it has no other
+  };
+  REQUIRE_EQ(pthread_create(&thread, nullptr, run, nullptr), 0);
+  pthread_join(thread, nullptr);
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+}

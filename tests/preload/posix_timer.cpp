@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "support.hpp"
+#include "support/one_cpu.hpp"
 
 using namespace preload_test;
 
@@ -392,6 +393,56 @@ TEST_CASE("P11: ignored, and no longer ignored") {
   sigaction(SIGUSR1, &old, nullptr);
 }
 
+namespace {
+
+/// SIGUSR1 as a program begins, but ignored.
+class ignoring {
+ public:
+  ignoring() {
+    sigemptyset(&none_);
+    pthread_sigmask(SIG_SETMASK, &none_, nullptr);
+    struct sigaction a{};
+    a.sa_handler = SIG_IGN;
+    sigaction(SIGUSR1, &a, &old_);
+  }
+  ignoring(const ignoring&) = delete;
+  ignoring& operator=(const ignoring&) = delete;
+  ~ignoring() { sigaction(SIGUSR1, &old_, nullptr); }
+
+ private:
+  const blocked usr1_{SIGUSR1};  // only so that the end is clean
+  sigset_t none_{};
+  struct sigaction old_{};
+};
+
+}  // namespace
+
+TEST_CASE("P11: a timer that expires at once, set by the main thread while it ignores the signal") {
+  const ignoring usr1;
+  const posix_timer one_shot{SIGUSR1};
+  const posix_timer periodic{SIGUSR1};
+  REQUIRE_EQ(one_shot.set(1ns), 0);
+  REQUIRE_EQ(periodic.set(1ns, 10ms), 0);
+  pass(50ms);
+  const handler h{SIGUSR1, 0};  // told at once
+  CHECK_GE(timer_getoverrun(periodic.id), 4);
+  REQUIRE(eventually([] { return handled >= 2; }));
+}
+
+TEST_CASE("P11: blocked and ignored when it expires, then unblocked, a timer goes on") {
+  const ignoring usr1;
+  const posix_timer t{SIGUSR1};
+  {
+    const blocked too{SIGUSR1};
+    REQUIRE_EQ(t.set(1ms, 20ms), 0);
+    REQUIRE(eventually([&] { return too.pending(); }));
+    sigset_t set = too.set();
+    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  }
+  const handler h{SIGUSR1, 0};
+  REQUIRE(eventually([] { return handled >= 2; }));
+}
+
 TEST_CASE("SIGEV_THREAD_ID tells that thread") {
   const int signo = SIGRTMIN + 5;
   const blocked signal{signo};
@@ -400,6 +451,32 @@ TEST_CASE("SIGEV_THREAD_ID tells that thread") {
   siginfo_t info{};
   REQUIRE(signal.take(info));
   CHECK_EQ(info.si_code, SI_TIMER);
+}
+
+TEST_CASE("P13: a thread that runs is told before one that sleeps") {
+  static std::atomic<int> running, sleeping;
+  static std::atomic<pid_t> worker;
+  static std::atomic<bool> ends;
+  running = sleeping = 0;
+  worker = 0;
+  ends = false;
+  const handler saved{SIGUSR1, 0};
+  struct sigaction a{};
+  a.sa_handler = [](int) { ++(gettid() == worker ? running : sleeping); };
+  sigaction(SIGUSR1, &a, nullptr);
+  const support::on_one_cpu here;
+  std::thread working{[] {
+    worker = gettid();
+    while (!ends) {
+    }
+  }};
+  const posix_timer t{SIGUSR1};
+  REQUIRE_EQ(t.set(5ms, 5ms), 0);
+  eventually([] { return running + sleeping >= 40; });
+  t.set(0ns);
+  ends = true;
+  working.join();
+  CHECK_GE(running, 20);
 }
 
 TEST_CASE("SIGEV_THREAD starts a thread for each") {
