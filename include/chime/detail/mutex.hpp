@@ -45,4 +45,20 @@ using mutex = std::mutex;
 
 #endif
 
+/// One that does nothing where only one thread is there.
+class optional_mutex {
+ public:
+  void lock() noexcept {
+    if (is_needed) mutex_.lock();
+  }
+  void unlock() noexcept {
+    if (is_needed) mutex_.unlock();
+  }
+
+  bool is_needed = true;  ///< not to be changed once it is used
+
+ private:
+  mutex mutex_;
+};
+
 }  // namespace chime::detail

@@ -60,7 +60,10 @@ template <class Facility>
 class timer_state : public std::enable_shared_from_this<timer_state<Facility>> {
  public:
   template <class... Args>
-  explicit timer_state(Args&&... args) : facility(std::forward<Args>(args)...) {}
+  explicit timer_state(Args&&... args) : facility(std::forward<Args>(args)...) {
+    if constexpr (requires { facility.is_single_threaded(); })
+      beginning.is_needed = mutex.is_needed = !facility.is_single_threaded();
+  }
 
   // In this order, for what each expiration needs stands together then, at the end of one and the
   // beginning of the other: in fewer lines of the cache.
@@ -75,8 +78,8 @@ class timer_state : public std::enable_shared_from_this<timer_state<Facility>> {
 
  public:
   bool is_open = true;
-  detail::mutex beginning;
-  detail::mutex mutex;
+  optional_mutex beginning;
+  optional_mutex mutex;
   Facility facility;
 
   /// The timer is gone: whoever has the turn keeps the state from now on. \pre locked
@@ -91,6 +94,11 @@ class timer_state : public std::enable_shared_from_this<timer_state<Facility>> {
 
   /// Takes the turn if it is free. Lock-free, so that a lone wait begins without a lock.
   [[nodiscard]] bool claim_turn(ticket number) noexcept {
+    if (!mutex.is_needed) {
+      if (holder_.load(std::memory_order_relaxed) != 0) return false;
+      holder_.store(number, std::memory_order_relaxed);
+      return true;
+    }
     ticket nobody = 0;
     return holder_.compare_exchange_strong(nobody, number, std::memory_order_acq_rel);
   }
@@ -195,7 +203,7 @@ class turn {
   [[nodiscard]] timer_state<Facility>& state() const noexcept { return *state_; }
 
   /// Passes it on and unlocks. \pre `lock` holds the state's mutex
-  void pass(std::unique_lock<detail::mutex>& lock) noexcept {
+  void pass(std::unique_lock<optional_mutex>& lock) noexcept {
     timer_state<Facility>& state = *std::exchange(state_, nullptr);
     waiter<Facility>* const next = state.next_turn();
     if (next || state.kept_alive_) [[unlikely]]
@@ -214,7 +222,7 @@ class turn {
   // Out of line, as give_up() is: they hardly ever happen, and destructors of moved-from turns
   // abound.
   [[gnu::noinline, gnu::cold]] static void pass_to(waiter<Facility>* next,
-                                                   std::unique_lock<detail::mutex>& lock,
+                                                   std::unique_lock<optional_mutex>& lock,
                                                    timer_state<Facility>& state) noexcept {
     // The state goes with the next turn, or else as soon as it is unlocked.
     const auto last_breath = next ? nullptr : std::move(state.kept_alive_);

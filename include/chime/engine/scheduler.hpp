@@ -71,9 +71,10 @@ class scheduler {
     }
   }
 
+  // (Nothing is set in one that is only declared: there are arrays of it.)
   struct expired {
-    scheduled* timer = nullptr;  ///< taken out of its line; null: nothing is due any more
-    nanoseconds now{};           ///< the time on its base
+    scheduled* timer;  ///< taken out of its line; null: nothing is due any more
+    nanoseconds now;   ///< the time on its base
   };
 
   /// The next timer that was due at the last look: on each base in the order of the deadlines, and

@@ -71,6 +71,11 @@ class kept {
   /// Whether time is virtual: then a wait is no work, wherever it stands.
   [[nodiscard]] bool is_virtual() const noexcept { return timer_->is_virtual(); }
 
+  /// Whether only ever one thread uses the timer, and runs what waits for it.
+  [[nodiscard]] bool is_single_threaded() const noexcept {
+    return timer_ && timer_->is_single_threaded();
+  }
+
   /// Sets the timer. Returns the old setting: time remaining and interval.
   setting<clock_type> set(const setting<clock_type>& wanted, error_code& ec) {
     return timer_->set(wanted, ec);
@@ -194,6 +199,8 @@ class kept {
     }
 
     [[nodiscard]] bool is_virtual() const noexcept { return host_.virtual_clocks() != nullptr; }
+
+    [[nodiscard]] bool is_single_threaded() const noexcept { return host_.is_single_threaded(); }
 
     [[nodiscard]] bool may_resume() const noexcept { return may_resume_; }
     void begin(resumption& op) {

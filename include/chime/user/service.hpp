@@ -23,10 +23,12 @@
 #include <chime/user/sleeper.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/bind_allocator.hpp>
+#include <boost/asio/execution/allocator.hpp>
+#include <boost/asio/execution/blocking.hpp>
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/require.hpp>
 #include <boost/asio/strand.hpp>
 
 #include <algorithm>
@@ -75,7 +77,7 @@ class service final : public boost::asio::execution_context::service {
 
     void lock() noexcept {
       // Each time anew: other threads may have come in meanwhile, see share_between_threads().
-      locks_ = !service_.is_single_threaded_.load(std::memory_order_relaxed);
+      locks_ = !service_.is_single_threaded();
       if (locks_) service_.mutex_.lock();
     }
     void unlock() noexcept {
@@ -369,6 +371,11 @@ class service final : public boost::asio::execution_context::service {
   /// opened.
   void assume_single_thread(bool one) noexcept { is_single_threaded_ = one && !timers_; }
 
+  /// Whether that is so of the timers that are opened now. (Not of those that other threads tell of.)
+  [[nodiscard]] bool is_single_threaded() const noexcept {
+    return is_single_threaded_.load(std::memory_order_relaxed);
+  }
+
  private:
   friend class operation;
 
@@ -426,11 +433,15 @@ class service final : public boost::asio::execution_context::service {
     if (will_serve_) return true;
     if (!here_) return false;
     try {
-      boost::asio::post(*here_, boost::asio::bind_allocator(memory_.get_allocator(), [this] {
-        access locked{*this};
-        will_serve_ = false;
-        serve(locked);
-      }));
+      // (By the executor itself: boost::asio::post() would look what executor this function has.)
+      namespace execution = boost::asio::execution;
+      boost::asio::require(*here_, execution::blocking.never,
+                           execution::allocator(memory_.get_allocator()))
+          .execute([this] {
+            access locked{*this};
+            will_serve_ = false;
+            serve(locked);
+          });
     } catch (...) {
       return false;
     }
@@ -464,13 +475,18 @@ class service final : public boost::asio::execution_context::service {
   /// Handlers that are ready are there for every thread that runs the context: one of them may take
   /// long, or wait for another.
   void serve(access& locked) {
-    collect_due();  // though others may be ready: they may be so for ever
+    bool has_looked = false;
+    const auto look = [&] {
+      collect_due();
+      has_looked = true;
+    };
     for (unsigned served = 0;; ++served) {
       if (served == fair_share) {
+        if (!has_looked) look();  // though others are ready: they may be so for ever
         if (virtual_ || !post_serve()) break;
         return;
       }
-      if (ready_.empty()) collect_due();
+      if (ready_.empty()) look();
       operation* const op = ready_.pop_front();
       if (!op) break;
       if (op->is_counted_) --waits_;
@@ -483,6 +499,7 @@ class service final : public boost::asio::execution_context::service {
         op->complete();
       } catch (...) {
         locked.lock();
+        if (!has_looked) look();
         sleep();
         throw;
       }
@@ -490,13 +507,17 @@ class service final : public boost::asio::execution_context::service {
       // What is thrown by a handler that is dispatched, to a strand say, Asio keeps until this thread
       // is back. And where a handler stopped the context, the rest is for later. (Without here_, to
       // come back would take an interrupt each time.)
-      if (is_last || (here_ && here_->context().stopped())) break;
+      if (is_last || (here_ && here_->context().stopped())) {
+        if (!has_looked) look();
+        break;
+      }
     }
     sleep();
   }
 
   /// Lets timers expire that are due, and makes the waits for them ready.
   void collect_due() noexcept {
+    if (waits_ == 0 && !virtual_) return;  // for nobody
     scheduler_.look();
     // Of many timers none is in the processor's caches: asks for all of them before using any, with
     // what stands around them, a detail::timer_state, and behind their waits, a coroutine's frame.
