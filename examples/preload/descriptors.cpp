@@ -179,9 +179,14 @@ long fcntl(int fd, int command, long argument) noexcept {
 long close_range(unsigned first, unsigned last, unsigned flags) noexcept {
   if (!any() || first > last || (flags & ~unsigned{CLOSE_RANGE_UNSHARE}) != 0 || is_vfork_child())
     return raw(SYS_close_range, first, last, flags);
-  locked all;
-  forget_range(first, last);
-  return raw(SYS_close_range, first, last, flags);
+  const auto close_all = [&] {
+    const locked all;
+    forget_range(first, last);
+    return raw(SYS_close_range, first, last, flags);
+  };
+  if ((flags & CLOSE_RANGE_UNSHARE) == 0) return close_all();
+  const engine_pause without;
+  return close_all();
 }
 
 long signalfd4(int fd, const void* set, std::size_t size, int flags) noexcept {

@@ -16,18 +16,19 @@ extern "C" int __clone(int (*run)(void*), void* stack, int flags, void* argument
 namespace preload::engine_thread {
 namespace {
 
-// One after the other: a guard, the stack, and what libc keeps of a thread, all zero.
+// One after the other: a guard, the stack, and what libc keeps of a thread. That is all zero, and without the variables
+// of the program and its libraries, of which there may be megabytes.
 constexpr std::size_t guard_size = 4096;
 constexpr std::size_t stack_size = std::size_t{256} * 1024;
-constexpr std::size_t locals_size = std::size_t{64} * 1024;
-constexpr std::size_t size = guard_size + stack_size + locals_size;
+constexpr std::size_t record_size = std::size_t{8} * 1024;
+constexpr std::size_t size = guard_size + stack_size + record_size;
 
 constinit std::byte* memory = nullptr;
 constinit std::atomic<int> number = 0;  // the kernel's to clear
 
-/// The thread pointer: variables lie below it (x86-64) or above it (Arm), and libc's own record the other way.
+/// The thread pointer: libc's record begins (x86-64) or ends (Arm) there.
 void* thread_pointer() noexcept {
-  std::byte* const at = memory + guard_size + stack_size + locals_size / 2;
+  std::byte* const at = memory + guard_size + stack_size + record_size / 2;
 #if defined(__x86_64__)
   // tcbhead_t (sysdeps/x86_64/nptl/tls.h in glibc): it is found through itself.
   void* const self = at;

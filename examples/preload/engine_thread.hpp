@@ -7,7 +7,7 @@
 /// handler that has interrupted malloc. Nor is a program of one thread one of several by it, to libc: fork() takes no
 /// locks, and a pthread_exit of the last thread ends it.
 ///
-/// So whatever runs on it must do without libc's thread-local variables: without errno, mutexes, malloc.
+/// So whatever runs on it must do without thread-local variables: without errno, libc's mutexes, malloc.
 
 #include <sys/types.h>
 

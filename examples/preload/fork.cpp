@@ -48,6 +48,11 @@ long make_child(long nr, long a, long b, long c, long d, long e) noexcept {
   return seen([=] { return raw(nr, a, b, c, d, e); });
 }
 
+long without_engine(long nr, long a, long b) noexcept {
+  const engine_pause without;
+  return raw(nr, a, b);
+}
+
 }  // namespace sys
 }  // namespace preload
 
@@ -76,12 +81,22 @@ PRELOAD_EXPORT(int, clone, int (*run)(void*), void* stack, int flags, void* argu
   }));
 }
 
+// What a thread does for itself alone, and the engine's is to follow: else it would write to the files of old. With that
+// thread, a program of one thread would not be one, which some of these need.
+PRELOAD_EXPORT(int, unshare, int what) {
+  const engine_pause without;
+  return PRELOAD_NEXT(unshare)(what);
+}
+PRELOAD_EXPORT(int, setns, int fd, int what) {
+  const engine_pause without;
+  return PRELOAD_NEXT(setns)(fd, what);
+}
+
 // set*id(2). The engine's thread must not keep what a program gives up.
-#define PRELOAD_CREDENTIALS(symbol, parameters, ...)      \
-  PRELOAD_EXPORT(int, symbol, PRELOAD_LIST parameters) {  \
-    const int result = PRELOAD_NEXT(symbol)(__VA_ARGS__); \
-    if (result == 0) renew_engine();                      \
-    return result;                                        \
+#define PRELOAD_CREDENTIALS(symbol, parameters, ...)     \
+  PRELOAD_EXPORT(int, symbol, PRELOAD_LIST parameters) { \
+    const engine_pause without;                          \
+    return PRELOAD_NEXT(symbol)(__VA_ARGS__);            \
   }
 #define PRELOAD_LIST(...) __VA_ARGS__
 PRELOAD_CREDENTIALS(setuid, (::uid_t a), a)

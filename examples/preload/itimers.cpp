@@ -144,7 +144,9 @@ void adopt_itimers() noexcept {
     ::itimerval left{};
     if (raw(SYS_getitimer, which, &left) != 0) continue;
     timer_spec there = of(left);
-    if (there.value == nanoseconds::zero()) continue;
+    if (there.value == nanoseconds::zero() && there.interval == nanoseconds::zero()) continue;
+    // Expired since, and its signal is pending: what comes now is one with that.
+    if (there.value == nanoseconds::zero()) there.value = nanoseconds{1};
     const ::itimerval off{};
     kernel_setitimer(which, &off, nullptr);
     there = {clocks::from_real(there.value), clocks::from_real(there.interval)};
@@ -188,8 +190,7 @@ void arrived_itimer(const arrival& signal) noexcept {
     t.model.accept(time_of(t));
     settle(t);
   };
-  // Sent to a thread alone it is not the process that accepts it (dequeue_signal() in signal.c).
-  if (all_timers == nullptr || signal.code == SI_TKILL) return;
+  if (all_timers == nullptr) return;
   switch (signal.signo) {
     case SIGALRM: return accept(all().real);
     case SIGVTALRM: return accept(all().user);

@@ -80,22 +80,22 @@ long from_libc(T result) noexcept {
   return result == T(-1) ? -errno : static_cast<long>(result);
 }
 
-/// Copies memory of the program that may not be there. 0, or -EFAULT.
+/// Copies memory of the program that may not be there. 0, or -EFAULT. (Of this thread: the main one may have ended.)
 inline long copy_in(void* to, const void* from, std::size_t size) noexcept {
   ::iovec here{to, size};
   ::iovec there{const_cast<void*>(from), size};
-  const long n = raw(SYS_process_vm_readv, raw(SYS_getpid), &here, 1, &there, 1, 0);
+  const long n = raw(SYS_process_vm_readv, raw(SYS_gettid), &here, 1, &there, 1, 0);
   if (n == word(size)) return 0;
   // Forbidden here (a seccomp filter): then a bad pointer is a crash, as in a function of libc's.
-  if (n == -EPERM || n == -ENOSYS) return std::memcpy(to, from, size), 0;
+  if (n == -EPERM || n == -ENOSYS || n == -EACCES) return std::memcpy(to, from, size), 0;
   return -EFAULT;
 }
 inline long copy_out(void* to, const void* from, std::size_t size) noexcept {
   ::iovec here{const_cast<void*>(from), size};
   ::iovec there{to, size};
-  const long n = raw(SYS_process_vm_writev, raw(SYS_getpid), &here, 1, &there, 1, 0);
+  const long n = raw(SYS_process_vm_writev, raw(SYS_gettid), &here, 1, &there, 1, 0);
   if (n == word(size)) return 0;
-  if (n == -EPERM || n == -ENOSYS) return std::memcpy(to, from, size), 0;
+  if (n == -EPERM || n == -ENOSYS || n == -EACCES) return std::memcpy(to, from, size), 0;
   return -EFAULT;
 }
 template <class T>

@@ -19,6 +19,14 @@ class lock {
     while (word_.exchange(2, std::memory_order_acquire) != 0)
       raw(SYS_futex, &word_, FUTEX_WAIT_PRIVATE, 2, nullptr);
   }
+  /// False if it is not to be had within that time.
+  [[nodiscard]] bool acquire_within(const ::timespec& time) noexcept {
+    std::uint32_t seen = 0;
+    if (word_.compare_exchange_strong(seen, 1, std::memory_order_acquire)) return true;
+    while (word_.exchange(2, std::memory_order_acquire) != 0)
+      if (raw(SYS_futex, &word_, FUTEX_WAIT_PRIVATE, 2, &time) == -ETIMEDOUT) return false;
+    return true;
+  }
   void release() noexcept {
     if (word_.exchange(0, std::memory_order_release) == 2)
       raw(SYS_futex, &word_, FUTEX_WAKE_PRIVATE, 1);
@@ -29,33 +37,46 @@ class lock {
   std::atomic<std::uint32_t> word_ = 0;  // 1: taken, 2: and somebody may be waiting
 };
 
-/// A lock among processes, in memory that they share. Its word is that of a PI futex (futex(2)), so the kernel hands it
-/// on where its owner is killed. A mutex of libc's would need the thread to be libc's.
+/// A lock among processes, in memory that they share: robust as a mutex of libc's (PTHREAD_MUTEX_ROBUST, and
+/// get_robust_list(2)), which the engine's thread could not take. Where the owner is killed, the next one has it. A thread
+/// holds one at a time, and calls nothing of libc's meanwhile.
 class shared_lock {
  public:
   void acquire() noexcept {
+    announce(true);
     const auto self = static_cast<std::uint32_t>(raw(SYS_gettid));
+    std::uint32_t waiters = 0;
     for (;;) {
-      std::uint32_t seen = 0;
-      if (word_.compare_exchange_strong(seen, self, std::memory_order_acquire)) return;
-      const long error = raw(SYS_futex, &word_, FUTEX_LOCK_PI, 0, nullptr);
-      if (error == 0) {
-        word_.fetch_and(~std::uint32_t{FUTEX_OWNER_DIED}, std::memory_order_acquire);
-        return;
+      std::uint32_t seen = word_.load(std::memory_order_relaxed);
+      if (seen == 0 || (seen & FUTEX_OWNER_DIED) != 0) {
+        waiters |= seen & FUTEX_WAITERS;
+        if (word_.compare_exchange_weak(seen, self | waiters, std::memory_order_acquire)) return;
+        continue;
       }
-      // The owner was killed while nobody waited.
-      if (error == -ESRCH && word_.compare_exchange_strong(seen, self, std::memory_order_acquire))
-        return;
+      if ((seen & FUTEX_WAITERS) == 0 && !word_.compare_exchange_weak(seen, seen | FUTEX_WAITERS))
+        continue;
+      raw(SYS_futex, &word_, FUTEX_WAIT, seen | FUTEX_WAITERS, nullptr);
+      waiters = FUTEX_WAITERS;  // perhaps there are others
     }
   }
   void release() noexcept {
-    auto self = static_cast<std::uint32_t>(raw(SYS_gettid));
-    if (!word_.compare_exchange_strong(self, 0, std::memory_order_release))
-      raw(SYS_futex, &word_, FUTEX_UNLOCK_PI);
+    if ((word_.exchange(0, std::memory_order_release) & FUTEX_WAITERS) != 0)
+      raw(SYS_futex, &word_, FUTEX_WAKE, 1);
+    announce(false);
   }
 
  private:
-  std::atomic<std::uint32_t> word_ = 0;  // the owner's thread
+  /// The kernel looks at what a thread that ends was about to take or give back, as well as at its list.
+  void announce(bool has_it) noexcept {
+    ::robust_list_head* list = nullptr;
+    std::size_t size = 0;
+    if (raw(SYS_get_robust_list, 0, &list, &size) != 0 || list == nullptr) return;
+    auto* const at = reinterpret_cast<std::byte*>(&word_) - list->futex_offset;
+    std::atomic_ref{list->list_op_pending}.store(has_it ? reinterpret_cast<::robust_list*>(at)
+                                                        : nullptr);
+  }
+
+  std::atomic<std::uint32_t> word_ = 0;  // the owner's thread, by its own name of it, and bits
 };
 
 }  // namespace preload

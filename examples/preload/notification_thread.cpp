@@ -31,8 +31,6 @@ void start(const thread_start& what) noexcept {
 }
 
 void* serve(void*) noexcept {
-  // glibc's own: setuid(2) and its kind wait until each thread has taken theirs.
-  set_mask(SIG_UNBLOCK, just(32) | just(33));
   for (;;) {
     const std::uint32_t seen = bell.load(std::memory_order_acquire);
     thread_start what;
@@ -74,13 +72,15 @@ void copy_attributes(::pthread_attr_t& to, const ::pthread_attr_t* from) noexcep
 }
 
 bool have_notification_thread() noexcept {
-  const int self = own_pid();
+  const int self =
+      static_cast<int>(raw(SYS_getpid));  // it may be a child that nobody has noticed yet
   int owner = started_by.load();
   if (owner == self || !started_by.compare_exchange_strong(owner, self)) return true;
   ::pthread_attr_t how;
   ::pthread_attr_init(&how);
   ::pthread_attr_setdetachstate(&how, PTHREAD_CREATE_DETACHED);
-  const signal_set mask = set_mask(SIG_BLOCK, all_signals);
+  // But for glibc's own: setuid(2) and its kind wait until each thread has taken theirs.
+  const signal_set mask = set_mask(SIG_BLOCK, all_signals & ~(just(32) | just(33)));
   ::pthread_t thread{};
   const bool is_there = ::pthread_create(&thread, &how, serve, nullptr) == 0;
   set_mask(SIG_SETMASK, mask);

@@ -134,8 +134,8 @@ void tell(posix_timer& t) noexcept {
 
 /// See notice_dropped_posix_timers(). To be asked before the timer is.
 void notice_dropped(posix_timer& t) noexcept {
-  if (t.signo == 0 || t.start || t.tid != 0 || !t.model.pending() || t.is_held) return;
-  if ((pending_signals() & just(t.signo)) != 0 || !signals::is_ignored(t.signo)) return;
+  if (t.signo == 0 || t.start || !t.model.pending() || t.is_held) return;
+  if (!signals::is_ignored(t.signo) || signals::is_pending(t.signo, t.tid)) return;
   t.model.accept(time_of(t), t.model.sequence());
   settle(t);
 }
@@ -384,6 +384,7 @@ bool arrived_posix_timer(arrival& signal) noexcept {
   const auto taken = t->model.accept(time_of(*t), static_cast<std::uint32_t>(signal.overrun));
   if (!taken.counts) return false;
   signal.overrun = taken.overrun();
+  signal.is_for_thread = t->tid != 0;
   settle(*t);
   return true;
 }

@@ -14,8 +14,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <fcntl.h>
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <new>
 #include <utility>
 
@@ -58,6 +60,7 @@ struct process {
 };
 
 constinit lock the_lock;
+constinit lock on_loan;  // the same, from a thread that holds it over a fork
 constinit std::atomic<process*> here = nullptr;
 // For those who only want to know whether there is anything to do.
 constinit std::atomic<std::int64_t> due_at = rules::never.count();
@@ -118,6 +121,10 @@ void introduce(process& p) noexcept {
   p.bit = std::uint32_t{1} << (pid % 31);
 }
 
+/// What the main thread has blocked in truth while it has all blocked, see signals::queue.
+constinit std::atomic<bool> is_main_inside = false;
+constinit std::atomic<signal_set> main_mask = 0;
+
 /// In the child, with the lock held: it has this memory, and one thread.
 void become_child(process& p) noexcept {
   introduce(p);
@@ -126,6 +133,7 @@ void become_child(process& p) noexcept {
   p.sleeps_until = rules::never;
   p.must_tell = false;
   p.forking = 0;
+  is_main_inside = false;
   after_fork_posix_timers();
   after_fork_itimers();
   after_fork_timerfds();
@@ -179,6 +187,9 @@ void go_before_all() noexcept {
 }
 
 int engine_main(void*) noexcept {
+  static ::robust_list_head own_list;  // for shared_lock
+  own_list = {{&own_list.list}, 0, nullptr};
+  raw(SYS_set_robust_list, &own_list, sizeof own_list);
   raw(SYS_prctl, PR_SET_NAME, "chime");
   raw(SYS_prctl, PR_SET_TIMERSLACK, 1);
   go_before_all();
@@ -203,29 +214,68 @@ int engine_main(void*) noexcept {
   }
 }
 
-void enter() noexcept {
-  process& p = the_process();
-  if (p.self->pid.load(std::memory_order_relaxed) == 0) {
-    the_lock.reset();
-    the_lock.acquire();
-    become_child(p);
-  } else {
-    the_lock.acquire();
+/// Whether a thread sleeps, in the kernel's words.
+bool is_asleep(int tid) noexcept {
+  char text[64] = "/proc/self/task/";
+  char* const end = std::to_chars(text + 16, text + 32, tid).ptr;
+  std::memcpy(end, "/stat", 6);
+  const long fd = raw(SYS_openat, AT_FDCWD, text, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return true;
+  const long size = raw(SYS_read, fd, text, sizeof text - 1);
+  raw(SYS_close, fd);
+  text[size < 0 ? 0 : size] = '\0';
+  const char* const state = std::strstr(text, ") ");
+  return state == nullptr || state[2] == 'S';
+}
+
+/// Takes the lock, or a loan of it. libc's fork(2) takes locks of its own while it is held, malloc's first of all, which
+/// this thread may hold where it is interrupted: then that one does not come to fork before this is out again.
+lock& take_lock(process& p) noexcept {
+  constexpr ::timespec patience{0, 1'000'000};
+  while (!the_lock.acquire_within(patience)) {
+    const int thread = p.forking.load();
+    if (thread == 0 || !is_asleep(thread)) continue;
+    on_loan.acquire();
+    if (p.forking.load() == thread) return on_loan;
+    on_loan.release();
   }
+  return the_lock;
+}
+
+lock& enter() noexcept {
+  process& p = the_process();
+  if (p.self->pid.load(std::memory_order_relaxed) != 0) return take_lock(p);
+  on_loan.reset();
+  the_lock.reset();
+  the_lock.acquire();
+  become_child(p);
+  return the_lock;
+}
+
+/// Only where it matters to somebody.
+void note_mask(signal_set mask) noexcept {
+  if (!signals::ignores_any() || raw(SYS_gettid) != own_pid()) return;
+  main_mask = mask;
+  is_main_inside = true;
+}
+void restore_mask(signal_set mask) noexcept {
+  set_mask(SIG_SETMASK, mask);
+  if (is_main_inside.load(std::memory_order_relaxed) && raw(SYS_gettid) == own_pid())
+    is_main_inside = false;
 }
 
 /// At the end: the engine's thread is told of an earlier deadline, and started by the first.
-void leave(signal_set mask) noexcept {
+void leave(lock& held, signal_set mask) noexcept {
   process& p = *here.load(std::memory_order_relaxed);
   signals::notice_ignored(mask);
   const bool wakes = settle(p);
   const bool tells = std::exchange(p.must_tell, false);
   const bool is_needed = p.next_look != rules::never || wakes || p.shares_timers;
-  const bool starts = is_needed && !p.has_engine && !is_vfork_child();
+  const bool starts = is_needed && !p.has_engine && &held == &the_lock && !is_vfork_child();
   if (starts) p.has_engine = engine_thread::start(engine_main) == 0;  // else the next tries again
-  the_lock.release();
+  held.release();
   if (wakes || tells) wake(p, tells);
-  set_mask(SIG_SETMASK, mask);
+  restore_mask(mask);
 }
 
 /// Whether this thread holds the lock over a fork: then this is the call of a handler of pthread_atfork that
@@ -245,39 +295,43 @@ bool is_forking() noexcept {
 
 }  // namespace
 
-locked::locked() noexcept : mask_{set_mask(SIG_BLOCK, all_signals)}, is_inside_{is_forking()} {
-  if (!is_inside_) enter();
+locked::locked() noexcept : mask_{set_mask(SIG_BLOCK, all_signals)} {
+  if (is_forking()) {
+    on_loan.acquire();
+    lock_ = &on_loan;
+  } else {
+    lock_ = &enter();
+    note_mask(mask_);
+  }
   process& p = *here.load(std::memory_order_relaxed);
   if (clocks::now(CLOCK_MONOTONIC) >= p.next_look) run_due(p);
   signals::hear();
 }
 
-locked::~locked() {
-  if (is_inside_)
-    set_mask(SIG_SETMASK, mask_);
-  else
-    leave(mask_);
-}
+locked::~locked() { leave(*lock_, mask_); }
 
 void before_fork() noexcept {
   const signal_set mask = set_mask(SIG_BLOCK, all_signals);
-  enter();
-  process& p = *here.load();
+  process& p = the_process();
+  while (&enter() != &the_lock) on_loan.release();
   p.mask_before_fork = mask;
   p.shares_timers = before_fork_timerfds() || p.shares_timers;
   p.forking = static_cast<int>(raw(SYS_gettid));
 }
 void after_fork_in_parent() noexcept {
   process& p = *here.load();
+  on_loan.acquire();
   p.forking = 0;
-  leave(p.mask_before_fork);
+  on_loan.release();
+  leave(the_lock, p.mask_before_fork);
 }
 void after_fork_in_child() noexcept {
-  enter();  // It may have done so before, in a handler of the program's.
-  leave(here.load()->mask_before_fork);
+  leave(
+      enter(),
+      here.load()->mask_before_fork);  // It may have done so before, in a handler of the program's.
 }
 
-void renew_engine() noexcept {
+engine_pause::engine_pause() noexcept {
   if (is_vfork_child()) return;
   {
     const locked all;
@@ -287,6 +341,11 @@ void renew_engine() noexcept {
     wake(p, false);
   }
   engine_thread::join();
+  is_paused_ = true;
+}
+
+engine_pause::~engine_pause() {
+  if (!is_paused_) return;
   const locked all;
   here.load()->has_engine = here.load()->engine_ends = false;
 }
@@ -317,6 +376,10 @@ void file(node& timer, chime::engine::time_line& line, nanoseconds deadline) noe
 }
 
 void tell_family() noexcept { here.load()->must_tell = true; }
+
+signal_set truly_blocked_by_main() noexcept {
+  return is_main_inside ? main_mask.load() : all_signals;
+}
 
 int own_pid() noexcept { return the_process().self->pid.load(std::memory_order_relaxed); }
 bool is_vfork_child() noexcept {

@@ -12,6 +12,8 @@
 
 namespace preload {
 
+class lock;
+
 /// A timer that the scheduler keeps. `fire` is called under the lock when its deadline is reached;
 /// it files the timer again, or does not.
 struct node : chime::engine::scheduled {
@@ -31,7 +33,7 @@ class locked {
 
  private:
   signal_set mask_;
-  bool is_inside_;  // a fork, over which this thread holds it
+  lock* lock_;
 };
 
 /// Expires what is due by now, if there is anything. Cheap if there is not.
@@ -47,8 +49,18 @@ void after_fork_in_parent() noexcept;
 /// may be gone at any time.
 void after_fork_in_child() noexcept;
 
-/// The engine's thread begins anew, with what the calling thread has now (its credentials).
-void renew_engine() noexcept;
+/// While it lives the engine has no thread. The next one has what the thread has that makes it: its credentials, its
+/// files. (Pausing twice at once is pausing once.)
+class engine_pause {
+ public:
+  engine_pause() noexcept;
+  engine_pause(const engine_pause&) = delete;
+  engine_pause& operator=(const engine_pause&) = delete;
+  ~engine_pause();
+
+ private:
+  bool is_paused_ = false;
+};
 
 // All below: with the lock held.
 
@@ -59,6 +71,9 @@ void file(node& timer, chime::engine::time_line& line, nanoseconds deadline) noe
 
 /// Somebody in another process may have to look again too: a timer that it shares has changed.
 void tell_family() noexcept;
+
+/// What the main thread has blocked, if that is not what the kernel says: all, while it holds the lock. Else all.
+[[nodiscard]] signal_set truly_blocked_by_main() noexcept;
 
 /// This process as it knows itself: a child of vfork(2) has the memory and another number.
 [[nodiscard]] int own_pid() noexcept;

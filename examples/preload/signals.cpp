@@ -74,7 +74,7 @@ bool accept(::siginfo_t& info) noexcept {
   restore(info);
   arrival signal = arrival_of(info);
   const bool counts = arrived_posix_timer(signal);
-  if (counts) arrived_itimer(signal);
+  if (counts && !signal.is_for_thread) arrived_itimer(signal);
   queue_waiting(signal.signo);
   if (counts && info.si_code == SI_TIMER) info.si_overrun = signal.overrun;
   return counts;
@@ -142,6 +142,8 @@ void watch(int signo) noexcept {
   if (is_handler(there)) install(signo, there);
 }
 
+bool ignores_any() noexcept { return ignored.load(std::memory_order_relaxed) != 0; }
+
 bool is_ignored(int signo) noexcept { return (ignored.load() & just(signo)) != 0; }
 
 void notice_ignored(signal_set mask) noexcept {
@@ -158,7 +160,7 @@ void notice_ignored(signal_set mask) noexcept {
 
 arrival arrival_of(const ::siginfo_t& info) noexcept {
   return {info.si_signo, info.si_code, info.si_code == SI_TIMER ? info.si_timerid : 0,
-          info.si_code == SI_TIMER ? info.si_overrun : 0};
+          info.si_code == SI_TIMER ? info.si_overrun : 0, info.si_code == SI_TKILL};
 }
 
 namespace {
@@ -225,18 +227,19 @@ int find_runner(int signo) noexcept {
   return last = next != 0 ? next : first;
 }
 
-/// The same, looked up at most once a millisecond: it takes many system calls.
+/// The same, looked up at most once a millisecond, and one part in ten of the time: it takes many system calls.
 int runner(int signo) noexcept {
-  struct answer {
-    int signo;
-    int tid;
-    nanoseconds good_until;
-  };
-  static answer known{};
-  const nanoseconds now = clocks::now(CLOCK_MONOTONIC);
-  if (known.signo != signo || now >= known.good_until)
-    known = {signo, find_runner(signo), now + clocks::from_real(std::chrono::milliseconds{1})};
-  return known.tid;
+  static int known_signo = 0;
+  static int known = 0;
+  static nanoseconds good_until{};
+  const nanoseconds before = clocks::now(CLOCK_MONOTONIC);
+  if (known_signo == signo && before < good_until) return known;
+  known_signo = signo;
+  known = find_runner(signo);
+  const nanoseconds after = clocks::now(CLOCK_MONOTONIC);
+  good_until = after + std::max<nanoseconds>(clocks::from_real(std::chrono::milliseconds{1}),
+                                             10 * (after - before));
+  return known;
 }
 
 /// Queues a signal for the process, but so that this thread of it is woken before others. As the kernel's timers do;
@@ -253,11 +256,20 @@ long prefer(int tid, int signo, const ::siginfo_t& info) noexcept {
 
 }  // namespace
 
+bool is_pending(int signo, int tid) noexcept {
+  if (tid <= 0 || tid == raw(SYS_gettid)) return (pending_signals() & just(signo)) != 0;
+  thread_status status;
+  return read_status(tid, status) && (status.pending & just(signo)) != 0;
+}
+
 sent queue(::siginfo_t info, int whom) noexcept {
   const int signo = info.si_signo;
   carry(info);
   const bool may_vanish = is_ignored(signo);
   const int pid = own_pid();
+  // The kernel asks what the main thread has blocked, which is about to change where that holds the lock.
+  if (may_vanish && (whom <= 0 || whom == pid) && (truly_blocked_by_main() & just(signo)) == 0)
+    return sent::ignored;
   long error = -ESRCH;
   if (whom > 0) {
     error = raw(SYS_rt_tgsigqueueinfo, pid, whom, signo, &info);
@@ -268,12 +280,7 @@ sent queue(::siginfo_t info, int whom) noexcept {
   }
   if (error == -EAGAIN) return sent::failed;
   if (error != 0) return sent::ignored;  // there is no such thread any more
-  if (!may_vanish) return sent::queued;
-  if (whom <= 0 || whom == raw(SYS_gettid))
-    return (pending_signals() & just(signo)) != 0 ? sent::queued : sent::ignored;
-  thread_status status;
-  return read_status(whom, status) && (status.pending & just(signo)) != 0 ? sent::queued
-                                                                          : sent::ignored;
+  return !may_vanish || is_pending(signo, whom) ? sent::queued : sent::ignored;
 }
 
 void purge(int signo, bool (*is_leftover)(const arrival&)) noexcept {
@@ -308,6 +315,14 @@ void adopt() noexcept {
 
 namespace {
 
+void notice_dropped() noexcept {
+  if (!ignores_any()) return;
+  const locked all;
+  for (int signo = 1; signo <= last_signal; ++signo)
+    if (is_ignored(signo)) notice_dropped_posix_timers(signo);
+  notice_dropped_itimers();
+}
+
 long set_action(int signo, const action* to, action* old) noexcept {
   if (is_vfork_child()) {
     action was{};
@@ -326,7 +341,7 @@ long set_action(int signo, const action* to, action* old) noexcept {
     if (ignores(signo, next)) {
       now_ignored_posix_timers(signo, every_thread);
       now_ignored_itimers(signo);
-    } else {
+    } else if (was.sa_handler == SIG_IGN) {  // not by default: do_sigaction() in signal.c
       no_longer_ignored_posix_timers(signo);
     }
   }
@@ -490,6 +505,12 @@ long read_signalfd(int fd, std::size_t size, wait_as how, const deliver& to) noe
 
 namespace sys {
 
+long rt_sigprocmask(int how, const void* set, void* old, std::size_t size) noexcept {
+  const long result = raw(SYS_rt_sigprocmask, how, set, old, size);
+  if (how != SIG_BLOCK && set != nullptr) signals::notice_dropped();
+  return result;
+}
+
 namespace {
 /// The kernel's struct sigaction (asm/signal.h, asm-generic/signal.h).
 struct kernel_action {
@@ -620,6 +641,18 @@ PRELOAD_EXPORT(int, sigwait, const ::sigset_t* set, int* signo) {
   if (result < 0) return errno;
   if (signo != nullptr) *signo = static_cast<int>(result);
   return 0;
+}
+
+// What is unblocked and ignored is dropped then.
+PRELOAD_EXPORT(int, pthread_sigmask, int how, const ::sigset_t* set, ::sigset_t* old) {
+  const int result = PRELOAD_NEXT(pthread_sigmask)(how, set, old);
+  if (how != SIG_BLOCK && set != nullptr) notice_dropped();
+  return result;
+}
+PRELOAD_EXPORT(int, sigprocmask, int how, const ::sigset_t* set, ::sigset_t* old) {
+  const int result = PRELOAD_NEXT(sigprocmask)(how, set, old);
+  if (how != SIG_BLOCK && set != nullptr) notice_dropped();
+  return result;
 }
 PRELOAD_EXPORT(int, sigpending, ::sigset_t* set) {
   catch_up();

@@ -26,6 +26,8 @@ struct arrival {
   int code = 0;
   int timer_id = 0;
   int overrun = 0;
+  bool is_for_thread =
+      false;  // alone: it is not the process that accepts it (dequeue_signal() in signal.c)
 };
 
 // With the lock held.
@@ -35,6 +37,9 @@ void watch(int signo) noexcept;
 
 /// Whether the signal, which is watched, would be discarded unless it is blocked: SIG_IGN, or by default.
 [[nodiscard]] bool is_ignored(int signo) noexcept;
+
+/// Whether there is any such signal.
+[[nodiscard]] bool ignores_any() noexcept;
 
 /// This thread is about to have the signals blocked that are in `mask`, where it had all while it held the lock. What has
 /// come meanwhile and is ignored goes then: it never was in the queue.
@@ -48,6 +53,9 @@ inline constexpr int to_process = 0, to_runner = -1;
 enum class sent { queued, ignored, failed };
 /// Queues a signal for one of these, or for the thread of that number.
 sent queue(::siginfo_t info, int whom) noexcept;
+
+/// Whether there is one in the queue, of the process (0) or of a thread.
+[[nodiscard]] bool is_pending(int signo, int tid) noexcept;
 
 /// Takes those of a signal's queue out that `is_leftover`, as far as this thread reaches.
 void purge(int signo, bool (*is_leftover)(const arrival&)) noexcept;

@@ -53,6 +53,7 @@ long alarm(unsigned seconds) noexcept;
 
 // signals.cpp; the kernel's types
 long rt_sigaction(int signo, const void* to, void* old, std::size_t size) noexcept;
+long rt_sigprocmask(int how, const void* set, void* old, std::size_t size) noexcept;
 long rt_sigtimedwait(const void* set, void* info, const ::timespec* timeout,
                      std::size_t size) noexcept;
 

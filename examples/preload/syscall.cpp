@@ -20,6 +20,7 @@ long execveat(int dir, const char* path, char* const* arguments, char* const* en
               int flags) noexcept;
 long restore_timer_ids(long what, long a, long b, long c) noexcept;
 long epoll_ctl(int epoll, int what, int fd, ::epoll_event* event) noexcept;
+long without_engine(long nr, long a, long b) noexcept;
 bool makes_child(long nr, long a, long b) noexcept;
 long make_child(long nr, long a, long b, long c, long d, long e) noexcept;
 long wait_for_descriptors(long nr, long a, long b, long c, long d, long e, long f) noexcept;
@@ -49,6 +50,7 @@ int number(long a) noexcept { return static_cast<int>(a); }
     case SYS_alarm:
 #endif
     case SYS_rt_sigaction:
+    case SYS_rt_sigprocmask:
     case SYS_rt_sigtimedwait:
     case SYS_signalfd4:
 #if defined(SYS_signalfd)
@@ -91,6 +93,8 @@ int number(long a) noexcept { return static_cast<int>(a); }
 #endif
     case SYS_clone:
     case SYS_clone3: return sys::makes_child(nr, a, b);
+    case SYS_unshare:
+    case SYS_setns: return true;
     case SYS_epoll_ctl: return descriptors::any();
 #if defined(SYS_poll)
     case SYS_epoll_wait:
@@ -159,6 +163,9 @@ long sleep(clockid_t id, int flags, const ::timespec* span, ::timespec* left) no
 #endif
     case SYS_rt_sigaction:
       return sys::rt_sigaction(fd, pointer<void>(b), pointer<void>(c), static_cast<std::size_t>(d));
+    case SYS_rt_sigprocmask:
+      return sys::rt_sigprocmask(fd, pointer<void>(b), pointer<void>(c),
+                                 static_cast<std::size_t>(d));
     case SYS_rt_sigtimedwait:
       return sys::rt_sigtimedwait(pointer<void>(a), pointer<void>(b), pointer<const ::timespec>(c),
                                   static_cast<std::size_t>(d));
@@ -221,6 +228,8 @@ long sleep(clockid_t id, int flags, const ::timespec* span, ::timespec* left) no
 #endif
     case SYS_clone:
     case SYS_clone3: return sys::make_child(nr, a, b, c, d, e);
+    case SYS_unshare:
+    case SYS_setns: return sys::without_engine(nr, a, b);
     case SYS_epoll_ctl: return sys::epoll_ctl(fd, number(b), number(c), pointer<::epoll_event>(d));
     default: return plain();
   }

@@ -47,6 +47,12 @@ class held {
   shared_timerfd& shared_;
 };
 
+timerfd* find(std::uint64_t serial) noexcept {
+  timerfd* t = all_timers.first();
+  while (t != nullptr && t->serial != serial) t = timer_list::after(*t);
+  return t;
+}
+
 nanoseconds time_of(base on) noexcept { return the_scheduler().now(on); }
 
 /// An edge, and readable from then on.
@@ -139,6 +145,8 @@ long create(int clock, int flags) noexcept {
     raw(SYS_close, fd);
     return -ENOMEM;
   }
+  static std::uint64_t serials = 0;
+  t->serial = ++serials;
   all_timers.push_back(*t);
   descriptors::set_timer(static_cast<int>(fd), *t);
   return fd;
@@ -251,16 +259,20 @@ void after_fork_timerfds() noexcept {
 
 long read_timerfd(int fd, std::size_t size, wait_as how, const deliver& to) noexcept {
   using chime::engine::reader;
+  if (size < sizeof(std::uint64_t)) return -EINVAL;
+  // As the kernel's, it reads what was there when it began, and by the flags of then.
+  std::uint64_t serial = 0;
+  bool waits = false;
   for (;;) {
-    if (size < sizeof(std::uint64_t)) return -EINVAL;
-    bool waits = false;
     shared_timerfd* shared = nullptr;
     std::uint32_t seen = 0;
     const auto take = [&](chime::engine::timerfd_read& got) noexcept {
       locked all;
-      timerfd* const t = descriptors::find(fd).timer;
+      timerfd* const t = serial == 0 ? descriptors::find(fd).timer : find(serial);
       if (t == nullptr) return false;  // closed by another thread
-      waits = how != wait_as::not_at_all && (raw(SYS_fcntl, fd, F_GETFL) & O_NONBLOCK) == 0;
+      if (serial == 0)
+        waits = how != wait_as::not_at_all && (raw(SYS_fcntl, fd, F_GETFL) & O_NONBLOCK) == 0;
+      serial = t->serial;
       shared = t->shared;
       const held timer{*t};
       catch_up(*t);

@@ -38,11 +38,12 @@ struct timerfd : node {
       : node{kind::timerfd}, shared{&timer}, is_made_here{made_here} {}
 
   shared_timerfd* shared;
-  int fd = -1;              // one of its descriptors
-  int descriptors = 0;      // how many there are
-  bool is_shared = false;   // a fork has given it to another process
-  bool is_counted = false;  // among those that may be told when the clock is set
-  bool is_made_here;        // its memory is this process's to reuse
+  std::uint64_t serial = 0;  // of this process: memory is used again
+  int fd = -1;               // one of its descriptors
+  int descriptors = 0;       // how many there are
+  bool is_shared = false;    // a fork has given it to another process
+  bool is_counted = false;   // among those that may be told when the clock is set
+  bool is_made_here;         // its memory is this process's to reuse
   place<timerfd> among_all;
 };
 

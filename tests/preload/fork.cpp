@@ -9,6 +9,7 @@
 #include <sys/time.h>
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <string>
 
@@ -107,6 +108,33 @@ TEST_CASE("F9: a daemon's timer comes") {
   CHECK_EQ(read(ends[0], &well, 1), 1);
   CHECK_EQ(well, 'y');
   close(ends[0]);
+}
+
+TEST_CASE("a thread may fork while others are told of timers in the middle of malloc") {
+  CHECK(in_child([] {
+    static std::atomic<int> told;
+    static std::atomic<bool> ends;
+    const auto use_malloc = [](void*) -> void* {
+      void* blocks[64]{};
+      for (std::size_t i = 1; !ends; ++i) {
+        std::free(blocks[i * 37 % 64]);
+        blocks[i * 37 % 64] = std::malloc(2000 + i * 7919 % 60'000);
+      }
+      return nullptr;
+    };
+    pthread_t threads[2];
+    signal(SIGUSR1, [](int) { ++told; });
+    for (pthread_t& t : threads) pthread_create(&t, nullptr, use_malloc, nullptr);
+    const blocked here{SIGUSR1};
+    const posix_timer t{SIGUSR1};
+    if (t.set(100us, 100us) != 0) return false;
+    for (int i = 0; i < 200; ++i)
+      if (!in_child([] { return true; })) return false;
+    t.set(0ns);
+    ends = true;
+    for (const pthread_t thread : threads) pthread_join(thread, nullptr);
+    return told > 0;
+  }));
 }
 
 TEST_CASE("all threads have the credentials that a program gives itself") {

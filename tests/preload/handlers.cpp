@@ -18,19 +18,19 @@ void be_interrupted_in_malloc(const std::atomic<int>& handled) {
   const pid_t self = getpid();
   const pid_t other = fork();
   if (other == 0) {
-    for (int i = 0; i < 20; ++i) {
+    while (getppid() == self) {
       pass(150us);
       kill(self, SIGUSR1);
     }
     _exit(0);
   }
-  int status = 0;
   for (std::size_t size = 24; handled < 5; size = size % 4000 + 24) {
     void* blocks[16];
     for (void*& b : blocks) b = std::malloc(size);
     for (void* b : blocks) std::free(b);
   }
-  while (waitpid(other, &status, 0) != other) {
+  kill(other, SIGKILL);
+  while (waitpid(other, nullptr, 0) != other) {
   }
 }
 

@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 #include <array>
@@ -441,6 +442,82 @@ TEST_CASE("P11: blocked and ignored when it expires, then unblocked, a timer goe
   }
   const handler h{SIGUSR1, 0};
   REQUIRE(eventually([] { return handled >= 2; }));
+}
+
+TEST_CASE("P11: so it does where one thread is told") {
+  const ignoring usr1;
+  const posix_timer t{SIGUSR1, CLOCK_MONOTONIC, SIGEV_THREAD_ID};
+  {
+    const blocked too{SIGUSR1};
+    REQUIRE_EQ(t.set(1ms, 20ms), 0);
+    REQUIRE(eventually([&] { return too.pending(); }));
+    sigset_t set = too.set();
+    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  }
+  const handler h{SIGUSR1, 0};
+  REQUIRE(eventually([] { return handled >= 2; }));
+}
+
+TEST_CASE("P11: and where it is blocked again before it expires again") {
+  const ignoring usr1;
+  const posix_timer t{SIGUSR1};
+  const blocked first{SIGUSR1};
+  REQUIRE_EQ(t.set(1ms, 20ms), 0);
+  REQUIRE(eventually([&] { return first.pending(); }));
+  sigset_t set = first.set();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  CHECK(eventually([&] { return first.pending(); }));
+}
+
+TEST_CASE(
+    "P11: a timer that is set into the past while its signal is ignored is told of once it is "
+    "not") {
+  for (int i = 0; i < 20; ++i) {
+    const ignoring usr1;
+    const posix_timer t{SIGUSR1};
+    REQUIRE_EQ(t.set(now() - 1s, 10s, TIMER_ABSTIME), 0);
+    pass(200us);
+    handled = 0;
+    struct sigaction a{};
+    a.sa_sigaction = on_signal;
+    a.sa_flags = SA_SIGINFO;
+    sigaction(SIGUSR1, &a, nullptr);
+    REQUIRE_EQ(handled, 1);
+  }
+}
+
+TEST_CASE(
+    "P11: a signal that is ignored by default, and then handled: nothing, until the timer is set "
+    "anew") {
+  const blocked chld{SIGCHLD};
+  sigset_t set = chld.set();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  const posix_timer t{SIGCHLD};
+  REQUIRE_EQ(t.set(1ms, 5ms), 0);
+  pass(10ms);
+  const handler h{SIGCHLD, 0};
+  pass(30ms);
+  CHECK_EQ(handled, 0);
+  REQUIRE_EQ(t.set(1ms, 5ms), 0);
+  CHECK(eventually([] { return handled >= 2; }));
+}
+
+TEST_CASE("I4: SIGALRM of a timer that tells one thread is none of the interval timer's") {
+  const blocked alarm{SIGALRM};
+  const posix_timer t{SIGALRM, CLOCK_MONOTONIC, SIGEV_THREAD_ID};
+  REQUIRE_EQ(t.set(1ms), 0);
+  const itimerval soon{{0, 100'000}, {0, 1'000}};
+  REQUIRE_EQ(setitimer(ITIMER_REAL, &soon, nullptr), 0);
+  pass(5ms);
+  siginfo_t info{};
+  REQUIRE(alarm.take(info));
+  CHECK_EQ(info.si_code, SI_TIMER);
+  itimerval left{};
+  getitimer(ITIMER_REAL, &left);
+  CHECK_EQ(left.it_value.tv_usec, 0);
+  const itimerval off{};
+  setitimer(ITIMER_REAL, &off, nullptr);
 }
 
 TEST_CASE("SIGEV_THREAD_ID tells that thread") {

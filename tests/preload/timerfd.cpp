@@ -520,3 +520,82 @@ TEST_CASE("two readers never get the same expirations") {
   CHECK_GE(total, 40);
   CHECK_LE(total, 1 + (now() - first) / 1ms);
 }
+
+TEST_CASE("F7: a read goes on with the timer that it began with, whatever becomes of the number") {
+  for (const bool is_replaced : {false, true}) {
+    CAPTURE(is_replaced);
+    static int fd;
+    fd = timerfd_create(CLOCK_MONOTONIC, 0);
+    const int other_number = dup(fd);
+    const itimerspec soon = spec(50ms);
+    REQUIRE_EQ(timerfd_settime(fd, 0, &soon, nullptr), 0);
+    static std::atomic<long> result;
+    result = 0;
+    std::thread reader{[] {
+      std::uint64_t count = 0;
+      result = read(fd, &count, sizeof count);
+    }};
+    pass(10ms);
+    const timerfd never{CLOCK_MONOTONIC, 0};
+    if (is_replaced)
+      dup2(never.fd, fd);
+    else
+      close(fd);
+    reader.join();
+    CHECK_EQ(result, 8);
+    close(other_number);
+    if (is_replaced) close(fd);
+  }
+}
+
+TEST_CASE("F9: a thread that has its descriptors for itself has their timers") {
+  CHECK(in_child([] {
+    const timerfd t;
+    if (t.set(1ms) != 0 || !comes(t.fd)) return false;
+    const int file = memfd_create("bystander", 0);  // at this number in the table of all others
+    if (file < 0 || unshare(CLONE_FILES) != 0) return false;
+    const int bystander = fcntl(file, F_DUPFD, 100);
+    close(file);
+    const timerfd own;
+    return own.fd == file && own.set(5ms) == 0 && comes(own.fd) &&
+           lseek(bystander, 0, SEEK_END) == 0;
+  }));
+}
+
+TEST_CASE("F9: a timer is shared with a child in another namespace of process numbers") {
+  CHECK(in_child([] {
+    if (unshare(CLONE_NEWPID) != 0) {
+      support::skipped("CAP_SYS_ADMIN, to make namespaces");
+      return true;
+    }
+    const timerfd t;
+    if (t.set(1ms, 1ms) != 0) return false;
+    const auto ask = [&] {
+      for (const auto end = now() + 100ms; now() < end;) (void)t.get();
+      return true;
+    };
+    const pid_t child = fork();
+    if (child == 0) _exit(ask() ? 0 : 1);
+    ask();
+    int status = -1;
+    waitpid(child, &status, 0);
+    return status == 0 && comes(t.fd);
+  }));
+}
+
+TEST_CASE("the main thread may end before the others") {
+  static pid_t child;
+  std::thread forking{[] {
+    child = fork();
+    if (child != 0) return;
+    std::thread{[] {
+      pass(20ms);  // until the main one is gone
+      const timerfd t;
+      _exit(t.set(1ms) == 0 && comes(t.fd) && t.take() == 1 ? 0 : 1);
+    }}.detach();
+  }};
+  forking.join();
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK_EQ(status, 0);
+}

@@ -111,6 +111,7 @@ program event -levent
 program uv -luv
 program ev -lev
 program ping
+program tls
 
 # The clocks.
 export CHIME_PRELOAD_SPEED=60
