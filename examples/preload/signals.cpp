@@ -393,10 +393,16 @@ bool heard() noexcept {
   return mine.counts;
 }
 
+constinit ::pthread_key_t at_thread_end{};
+[[gnu::constructor(102)]] void hear_at_thread_ends() noexcept {
+  ::pthread_key_create(&at_thread_end, [](void*) { heard(); });
+}
+
 /// A wait may interrupt another of the same thread (in a handler), or come after one that was left.
 class one_wait {
  public:
   one_wait() noexcept {
+    ::pthread_setspecific(at_thread_end, &mine);
     if (has_unheard()) heard();
     outer_ = mine;
     mine = {};
@@ -408,15 +414,6 @@ class one_wait {
  private:
   taken outer_;
 };
-
-template <class... Arguments>
-long take(wait_as how, long nr, Arguments... arguments) {
-  long result = 0;
-  pthread_cleanup_push([](void*) { heard(); }, nullptr);
-  result = wait(how, nr, arguments...);
-  pthread_cleanup_pop(0);
-  return result;
-}
 
 /// sigtimedwait(2) until something comes that counts.
 long wait_for(const void* set, ::siginfo_t& info, const ::timespec* timeout, wait_as how) {
@@ -434,7 +431,7 @@ long wait_for(const void* set, ::siginfo_t& info, const ::timespec* timeout, wai
   const one_wait this_one;
   for (;; mine = {}) {
     const ::timespec rest = chime::to_timespec<::timespec>(left);
-    const long result = take(how, SYS_rt_sigtimedwait, set, &mine.info,
+    const long result = wait(how, SYS_rt_sigtimedwait, set, &mine.info,
                              timeout == nullptr ? nullptr : &rest, sizeof(signal_set));
     if (result < 0) return result;
     if (heard()) {
@@ -484,7 +481,7 @@ long read_signalfd(int fd, std::size_t size, wait_as how, const deliver& to) noe
   for (; done == 0; mine = {}) {
     ::signalfd_siginfo& first = mine.read;
     const long bytes = how == wait_as::not_at_all ? read_at_once(fd, &first, one)
-                                                  : take(how, SYS_read, fd, &first, one);
+                                                  : wait(how, SYS_read, fd, &first, one);
     if (bytes <= 0) return bytes;
     if (!heard()) continue;
     put_right(first, mine.info);

@@ -92,7 +92,7 @@ TEST_CASE("a read of a timerfd that is left") {
         std::uint64_t n = 0;
         (void)!read(t.fd, &n, sizeof n);
       },
-      [&] { return comes(t.fd); });
+      [&] { return eventually([&] { return readable(t.fd); }); });
   for (int i = 0; i < 3; ++i) {
     REQUIRE(comes(t.fd));
     CHECK_GT(t.take(), 0);
@@ -127,7 +127,7 @@ TEST_CASE("a read of a signalfd that is left") {
         signalfd_siginfo info;
         (void)!read(fd, &info, sizeof info);
       },
-      [&] { return comes(fd); });
+      [&] { return eventually([&] { return readable(fd); }); });
   signalfd_siginfo info{};
   for (int i = 0; i < 3; ++i) {
     REQUIRE(comes(fd));
