@@ -20,6 +20,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
@@ -221,6 +222,31 @@ TEST_CASE("one line that is always due does not starve the others, nor a toleran
   begin_wait(lax, [&](auto, auto) { ++served; });
   support::run_until(context, [&] { return served == 2; });
   stop = true;
+}
+
+TEST_CASE("waits that are begun and cancelled for ever starve no timer") {
+  for (const bool is_on_strand :
+       {false, true}) {  // there a turn of the engine's ends with each handler
+    CAPTURE(is_on_strand);
+    asio::io_context context;
+    const asio::any_io_executor executor =
+        is_on_strand ? asio::any_io_executor{asio::make_strand(context)} : context.get_executor();
+    std::array<timer, 2> restless{timer{executor}, timer{executor}};
+    bool stop = false;
+    std::function<void(timer&)> again = [&](timer& t) {
+      begin_wait(t, [&](auto, auto) {
+        if (!stop) again(t);
+      });
+      t.cancel();
+    };
+    for (timer& t : restless) again(t);
+    timer other{context};
+    outcome<monotonic_clock> seen;
+    other.expires_after(5ms);
+    begin_wait(other, seen.handler());
+    support::run_until(context, [&] { return seen.calls == 1; });
+    stop = true;
+  }
 }
 
 TEST_CASE("a negative default tolerance is EINVAL") {

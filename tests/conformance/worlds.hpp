@@ -10,6 +10,7 @@
 #include "support/asio.hpp"
 
 #include <chime/basic_timer.hpp>
+#include <chime/engine_options.hpp>
 #include <chime/pooled_timerfd.hpp>
 #include <chime/user/itimer.hpp>
 #include <chime/user/posix_timer.hpp>
@@ -67,9 +68,11 @@ struct real_world {
   }
 };
 
-/// Time passes when a test says so.
+/// Time passes when a test says so. There is one thread, and the timers have no locks.
 struct virtual_world {
   static constexpr bool is_virtual = true;
+
+  virtual_world() { chime::configure_engine(context, {.single_threaded = true}); }
 
   asio::io_context context;
   chime::virtual_time time{context};
