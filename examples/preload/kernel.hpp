@@ -74,12 +74,6 @@ inline long to_libc(long result) noexcept {
   return -1;
 }
 
-/// And back, of a function that was called.
-template <class T>
-long from_libc(T result) noexcept {
-  return result == T(-1) ? -errno : static_cast<long>(result);
-}
-
 /// Copies memory of the program that may not be there. 0, or -EFAULT. (Of this thread: the main one may have ended.)
 inline long copy_in(void* to, const void* from, std::size_t size) noexcept {
   ::iovec here{to, size};

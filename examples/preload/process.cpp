@@ -326,13 +326,13 @@ void after_fork_in_parent() noexcept {
   leave(the_lock, p.mask_before_fork);
 }
 void after_fork_in_child() noexcept {
-  leave(
-      enter(),
-      here.load()->mask_before_fork);  // It may have done so before, in a handler of the program's.
+  // It may have come in before, in a handler of the program's.
+  lock& held = enter();
+  leave(held, here.load()->mask_before_fork);
 }
 
 engine_pause::engine_pause() noexcept {
-  if (is_vfork_child()) return;
+  if (is_vfork_child() || is_forking()) return;
   {
     const locked all;
     process& p = *here.load();
