@@ -62,11 +62,6 @@ class either {
     return user && user->is_virtual();
   }
 
-  [[nodiscard]] bool is_single_threaded() const noexcept {
-    const User* const user = std::get_if<User>(&facility_);
-    return user && user->is_single_threaded();
-  }
-
   using embedded_wait = typename User::embedded_wait;
   [[nodiscard]] bool may_resume() const noexcept {
     const User* const user = std::get_if<User>(&facility_);

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <type_traits>
 #include <utility>
 
 namespace chime::detail {
@@ -58,10 +59,15 @@ struct enlisted_wait {
 /// - `mutex` protects the rest, and the facility's set, get and take.
 template <class Facility>
 class timer_state : public std::enable_shared_from_this<timer_state<Facility>> {
+  static constexpr bool may_do_without_locks =
+      requires(Facility& facility) { facility.is_single_threaded(); };
+
  public:
+  using mutex_type = std::conditional_t<may_do_without_locks, optional_mutex, detail::mutex>;
+
   template <class... Args>
   explicit timer_state(Args&&... args) : facility(std::forward<Args>(args)...) {
-    if constexpr (requires { facility.is_single_threaded(); })
+    if constexpr (may_do_without_locks)
       beginning.is_needed = mutex.is_needed = !facility.is_single_threaded();
   }
 
@@ -78,8 +84,8 @@ class timer_state : public std::enable_shared_from_this<timer_state<Facility>> {
 
  public:
   bool is_open = true;
-  optional_mutex beginning;
-  optional_mutex mutex;
+  mutex_type beginning;
+  mutex_type mutex;
   Facility facility;
 
   /// The timer is gone: whoever has the turn keeps the state from now on. \pre locked
@@ -94,10 +100,12 @@ class timer_state : public std::enable_shared_from_this<timer_state<Facility>> {
 
   /// Takes the turn if it is free. Lock-free, so that a lone wait begins without a lock.
   [[nodiscard]] bool claim_turn(ticket number) noexcept {
-    if (!mutex.is_needed) {
-      if (holder_.load(std::memory_order_relaxed) != 0) return false;
-      holder_.store(number, std::memory_order_relaxed);
-      return true;
+    if constexpr (may_do_without_locks) {
+      if (!mutex.is_needed) {
+        if (holder_.load(std::memory_order_relaxed) != 0) return false;
+        holder_.store(number, std::memory_order_relaxed);
+        return true;
+      }
     }
     ticket nobody = 0;
     return holder_.compare_exchange_strong(nobody, number, std::memory_order_acq_rel);
@@ -187,6 +195,8 @@ class timer_state : public std::enable_shared_from_this<timer_state<Facility>> {
 /// destroyed without ever being called, passes it on to the next in line.
 template <class Facility>
 class turn {
+  using mutex_type = typename timer_state<Facility>::mutex_type;
+
  public:
   /// Somebody else's turn.
   turn() noexcept = default;
@@ -203,7 +213,7 @@ class turn {
   [[nodiscard]] timer_state<Facility>& state() const noexcept { return *state_; }
 
   /// Passes it on and unlocks. \pre `lock` holds the state's mutex
-  void pass(std::unique_lock<optional_mutex>& lock) noexcept {
+  void pass(std::unique_lock<mutex_type>& lock) noexcept {
     timer_state<Facility>& state = *std::exchange(state_, nullptr);
     waiter<Facility>* const next = state.next_turn();
     if (next || state.kept_alive_) [[unlikely]]
@@ -222,7 +232,7 @@ class turn {
   // Out of line, as give_up() is: they hardly ever happen, and destructors of moved-from turns
   // abound.
   [[gnu::noinline, gnu::cold]] static void pass_to(waiter<Facility>* next,
-                                                   std::unique_lock<optional_mutex>& lock,
+                                                   std::unique_lock<mutex_type>& lock,
                                                    timer_state<Facility>& state) noexcept {
     // The state goes with the next turn, or else as soon as it is unlocked.
     const auto last_breath = next ? nullptr : std::move(state.kept_alive_);
