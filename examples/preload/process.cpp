@@ -231,7 +231,7 @@ bool is_asleep(int tid) noexcept {
 /// Takes the lock, or a loan of it. libc's fork(2) takes locks of its own while it is held, malloc's first of all, which
 /// this thread may hold where it is interrupted: then that one does not come to fork before this is out again.
 lock& take_lock(process& p) noexcept {
-  constexpr ::timespec patience{0, 1'000'000};
+  constexpr ::timespec patience{0, 50'000'000};  // many threads may wait
   while (!the_lock.acquire_within(patience)) {
     const int thread = p.forking.load();
     if (thread == 0 || !is_asleep(thread)) continue;
