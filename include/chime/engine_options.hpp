@@ -16,7 +16,8 @@ struct engine_options {
   /// timers that are opened from then on. See basic_timer::set_tolerance().
   nanoseconds tolerance{};
 
-  /// Only ever one thread at a time runs the context and uses its timers: they take no locks.
+  /// Only ever one thread at a time runs the context and uses its timers: the engine takes no locks,
+  /// and neither do timers of the `user` facilities, which it alone keeps.
   bool single_threaded = false;
 };
 

@@ -371,7 +371,7 @@ class service final : public boost::asio::execution_context::service {
   /// opened.
   void assume_single_thread(bool one) noexcept { is_single_threaded_ = one && !timers_; }
 
-  /// Whether that is so of the timers that are opened now. (Not of those that other threads tell of.)
+  /// Whether a timer that is opened now, and that no other thread tells of, need not be locked.
   [[nodiscard]] bool is_single_threaded() const noexcept {
     return is_single_threaded_.load(std::memory_order_relaxed);
   }
@@ -475,20 +475,10 @@ class service final : public boost::asio::execution_context::service {
   /// Handlers that are ready are there for every thread that runs the context: one of them may take
   /// long, or wait for another.
   void serve(access& locked) {
-    bool has_looked = false;
-    const auto look = [&] {
-      collect_due();
-      has_looked = true;
-    };
-    for (unsigned served = 0;; ++served) {
-      if (served == fair_share) {
-        if (!has_looked) look();  // though others are ready: they may be so for ever
-        if (virtual_ || !post_serve()) break;
-        return;
-      }
-      if (ready_.empty()) look();
+    for (unsigned served = 0; served != fair_share; ++served) {
+      if (ready_.empty()) collect_due();
       operation* const op = ready_.pop_front();
-      if (!op) break;
+      if (!op) return sleep();
       if (op->is_counted_) --waits_;
       if ((waits_ != 0 || !ready_.empty()) && !will_serve_) {
         if (!ready_.empty() || !sleeper_ || !sleeper_->is_asleep()) sleep();
@@ -499,19 +489,21 @@ class service final : public boost::asio::execution_context::service {
         op->complete();
       } catch (...) {
         locked.lock();
-        if (!has_looked) look();
-        sleep();
+        end_turn();
         throw;
       }
       locked.lock();
       // What is thrown by a handler that is dispatched, to a strand say, Asio keeps until this thread
       // is back. And where a handler stopped the context, the rest is for later. (Without here_, to
       // come back would take an interrupt each time.)
-      if (is_last || (here_ && here_->context().stopped())) {
-        if (!has_looked) look();
-        break;
-      }
+      if (is_last || (here_ && here_->context().stopped())) break;
     }
+    end_turn();
+  }
+
+  /// There is perhaps more to serve, but not now.
+  void end_turn() {
+    collect_due();  // though others are ready: they may be so for ever
     sleep();
   }
 
