@@ -62,6 +62,7 @@ int tid() noexcept { return number.load(std::memory_order_acquire); }
 
 void join() noexcept {
   while (const int still = tid()) raw(SYS_futex, &number, FUTEX_WAIT, still, nullptr);
+  raw(SYS_futex, &number, FUTEX_WAKE, 0x7fffffff);  // the kernel wakes one
 }
 
 void forget() noexcept { number = 0; }

@@ -1,9 +1,10 @@
 // Copyright (c) 2026 the chime authors.
 // Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 
-// The ways to make a child with a copy of this memory that no handler of pthread_atfork sees; and what changes all threads'
-// credentials, of which libc's call knows no engine's.
+// The ways to make a child with a copy of this memory that no handler of pthread_atfork sees; and what a thread does to
+// itself, or libc to all threads that it knows, which the engine's is to follow.
 
+#include "memory.hpp"
 #include "process.hpp"
 #include "symbol.hpp"
 #include "sys.hpp"
@@ -11,6 +12,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <unistd.h>
+#include <climits>
 
 namespace preload {
 namespace {
@@ -48,9 +50,29 @@ long make_child(long nr, long a, long b, long c, long d, long e) noexcept {
   return seen([=] { return raw(nr, a, b, c, d, e); });
 }
 
-long without_engine(long nr, long a, long b) noexcept {
+long unshare(int what) noexcept {
+  // After these no thread can be made, until somebody forks.
+  constexpr int of_children = CLONE_NEWPID | CLONE_NEWTIME;
+  // With the engine's thread the process is not one of a single thread. And its files are to be the caller's: else it
+  // would write to the old ones.
+  constexpr int of_one_thread = CLONE_NEWUSER | CLONE_NEWNS | CLONE_FS | CLONE_FILES | CLONE_VM |
+                                CLONE_SIGHAND | CLONE_THREAD;
+  if ((what & of_one_thread) != 0) {
+    const engine_pause without;
+    const long result = raw(SYS_unshare, what & ~of_children);
+    if (result != 0 || (what & of_children) == 0) return result;
+  }
+  if ((what & of_children) != 0) keep_engine();
+  return raw(SYS_unshare, what & ~of_one_thread);
+}
+
+long setns(int fd, int what) noexcept {
+  if (what == CLONE_NEWPID || what == CLONE_NEWTIME) {
+    keep_engine();
+    return raw(SYS_setns, fd, what);
+  }
   const engine_pause without;
-  return raw(nr, a, b);
+  return raw(SYS_setns, fd, what);
 }
 
 }  // namespace sys
@@ -81,15 +103,9 @@ PRELOAD_EXPORT(int, clone, int (*run)(void*), void* stack, int flags, void* argu
   }));
 }
 
-// What a thread does for itself alone, and the engine's is to follow: else it would write to the files of old. With that
-// thread, a program of one thread would not be one, which some of these need.
-PRELOAD_EXPORT(int, unshare, int what) {
-  const engine_pause without;
-  return PRELOAD_NEXT(unshare)(what);
-}
+PRELOAD_EXPORT(int, unshare, int what) { return static_cast<int>(to_libc(sys::unshare(what))); }
 PRELOAD_EXPORT(int, setns, int fd, int what) {
-  const engine_pause without;
-  return PRELOAD_NEXT(setns)(fd, what);
+  return static_cast<int>(to_libc(sys::setns(fd, what)));
 }
 
 // set*id(2). The engine's thread must not keep what a program gives up.
@@ -108,4 +124,16 @@ PRELOAD_CREDENTIALS(setregid, (::gid_t a, ::gid_t b), a, b)
 PRELOAD_CREDENTIALS(setresuid, (::uid_t a, ::uid_t b, ::uid_t c), a, b, c)
 PRELOAD_CREDENTIALS(setresgid, (::gid_t a, ::gid_t b, ::gid_t c), a, b, c)
 PRELOAD_CREDENTIALS(setgroups, (std::size_t n, const ::gid_t* groups), n, groups)
-PRELOAD_CREDENTIALS(initgroups, (const char* user, ::gid_t group), user, group)
+
+// It may ask the network whose groups those are: not while timers stand still.
+PRELOAD_EXPORT(int, initgroups, const char* user, ::gid_t group) {
+  int count = NGROUPS_MAX;
+  const std::size_t size = sizeof(::gid_t) * NGROUPS_MAX;
+  auto* const groups = static_cast<::gid_t*>(map_pages(size));
+  if (groups == nullptr) return static_cast<int>(to_libc(-ENOMEM));
+  const bool are_known = ::getgrouplist(user, group, groups, &count) >= 0;
+  const int result = are_known ? preload_setgroups(static_cast<std::size_t>(count), groups)
+                               : static_cast<int>(to_libc(-EINVAL));
+  raw(SYS_munmap, groups, size);
+  return result;
+}

@@ -39,18 +39,22 @@ class lock {
 
 /// A lock among processes, in memory that they share: robust as a mutex of libc's (PTHREAD_MUTEX_ROBUST, and
 /// get_robust_list(2)), which the engine's thread could not take. Where the owner is killed, the next one has it. A thread
-/// holds one at a time, and calls nothing of libc's meanwhile.
+/// holds one at a time, and takes none of libc's meanwhile.
 class shared_lock {
  public:
-  void acquire() noexcept {
-    announce(true);
+  /// What release() is to be given.
+  [[nodiscard]] ::robust_list* acquire() noexcept {
+    ::robust_list* const before = announce([this](std::ptrdiff_t offset) {
+      return reinterpret_cast<::robust_list*>(reinterpret_cast<std::byte*>(&word_) - offset);
+    });
     const auto self = static_cast<std::uint32_t>(raw(SYS_gettid));
     std::uint32_t waiters = 0;
     for (;;) {
       std::uint32_t seen = word_.load(std::memory_order_relaxed);
       if (seen == 0 || (seen & FUTEX_OWNER_DIED) != 0) {
         waiters |= seen & FUTEX_WAITERS;
-        if (word_.compare_exchange_weak(seen, self | waiters, std::memory_order_acquire)) return;
+        if (word_.compare_exchange_weak(seen, self | waiters, std::memory_order_acquire))
+          return before;
         continue;
       }
       if ((seen & FUTEX_WAITERS) == 0 && !word_.compare_exchange_weak(seen, seen | FUTEX_WAITERS))
@@ -59,21 +63,21 @@ class shared_lock {
       waiters = FUTEX_WAITERS;  // perhaps there are others
     }
   }
-  void release() noexcept {
+  void release(::robust_list* before) noexcept {
     if ((word_.exchange(0, std::memory_order_release) & FUTEX_WAITERS) != 0)
       raw(SYS_futex, &word_, FUTEX_WAKE, 1);
-    announce(false);
+    announce([before](std::ptrdiff_t) { return before; });
   }
 
  private:
-  /// The kernel looks at what a thread that ends was about to take or give back, as well as at its list.
-  void announce(bool has_it) noexcept {
+  /// The kernel looks at what a thread that ends was about to take or give back, as well as at its list. (A mutex of the
+  /// program's may be that, too, where a handler comes in between.) \return what stood there
+  template <class What>
+  static ::robust_list* announce(What what) noexcept {
     ::robust_list_head* list = nullptr;
     std::size_t size = 0;
-    if (raw(SYS_get_robust_list, 0, &list, &size) != 0 || list == nullptr) return;
-    auto* const at = reinterpret_cast<std::byte*>(&word_) - list->futex_offset;
-    std::atomic_ref{list->list_op_pending}.store(has_it ? reinterpret_cast<::robust_list*>(at)
-                                                        : nullptr);
+    if (raw(SYS_get_robust_list, 0, &list, &size) != 0 || list == nullptr) return nullptr;
+    return std::atomic_ref{list->list_op_pending}.exchange(what(list->futex_offset));
   }
 
   std::atomic<std::uint32_t> word_ = 0;  // the owner's thread, by its own name of it, and bits

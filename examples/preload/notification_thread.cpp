@@ -3,7 +3,7 @@
 #include "notification_thread.hpp"
 
 #include "kernel.hpp"
-#include "process.hpp"
+#include "signals.hpp"
 
 #include <linux/futex.h>
 
@@ -72,15 +72,14 @@ void copy_attributes(::pthread_attr_t& to, const ::pthread_attr_t* from) noexcep
 }
 
 bool have_notification_thread() noexcept {
-  const int self =
-      static_cast<int>(raw(SYS_getpid));  // it may be a child that nobody has noticed yet
+  // (It may be a child that nobody has noticed yet.)
+  const int self = static_cast<int>(raw(SYS_getpid));
   int owner = started_by.load();
   if (owner == self || !started_by.compare_exchange_strong(owner, self)) return true;
   ::pthread_attr_t how;
   ::pthread_attr_init(&how);
   ::pthread_attr_setdetachstate(&how, PTHREAD_CREATE_DETACHED);
-  // But for glibc's own: setuid(2) and its kind wait until each thread has taken theirs.
-  const signal_set mask = set_mask(SIG_BLOCK, all_signals & ~(just(32) | just(33)));
+  const signal_set mask = set_mask(SIG_BLOCK, all_signals & ~signals::of_libc);
   ::pthread_t thread{};
   const bool is_there = ::pthread_create(&thread, &how, serve, nullptr) == 0;
   set_mask(SIG_SETMASK, mask);

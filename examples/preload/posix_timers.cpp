@@ -384,9 +384,13 @@ bool arrived_posix_timer(arrival& signal) noexcept {
   const auto taken = t->model.accept(time_of(*t), static_cast<std::uint32_t>(signal.overrun));
   if (!taken.counts) return false;
   signal.overrun = taken.overrun();
-  signal.is_for_thread = t->tid != 0;
   settle(*t);
   return true;
+}
+
+bool tells_thread(int timer_id) noexcept {
+  const posix_timer* const t = find(timer_id);
+  return t != nullptr && t->tid != 0;
 }
 
 bool restore_posix_timer(::siginfo_t& info) noexcept {

@@ -50,7 +50,8 @@ struct process {
   std::uint32_t seen_changes = 0;
   bool is_dirty = false;  // next_look is out of date
   bool has_engine = false;
-  bool engine_ends = false;
+  bool keeps_engine = false;   // soon it may be too late for one
+  unsigned pauses = 0;         // of the engine's thread, which ends
   bool shares_timers = false;  // with a process that may set them, and end
   bool must_tell = false;
   signal_set mask_before_fork = 0;
@@ -129,7 +130,8 @@ constinit std::atomic<signal_set> main_mask = 0;
 void become_child(process& p) noexcept {
   introduce(p);
   engine_thread::forget();
-  p.has_engine = p.engine_ends = false;
+  p.has_engine = false;
+  p.pauses = 0;
   p.sleeps_until = rules::never;
   p.must_tell = false;
   p.forking = 0;
@@ -137,6 +139,7 @@ void become_child(process& p) noexcept {
   after_fork_posix_timers();
   after_fork_itimers();
   after_fork_timerfds();
+  signals::after_fork();
   p.is_dirty = true;
 }
 
@@ -186,6 +189,36 @@ void go_before_all() noexcept {
   raw(SYS_sched_setscheduler, 0, SCHED_FIFO, &first);
 }
 
+/// Whether a thread sleeps, in the kernel's words; false where nobody can tell.
+bool is_asleep(int tid) noexcept {
+  char text[64] = "/proc/self/task/";
+  char* const end = std::to_chars(text + 16, text + 32, tid).ptr;
+  std::memcpy(end, "/stat", 6);
+  const long fd = raw(SYS_openat, AT_FDCWD, text, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const long size = raw(SYS_read, fd, text, sizeof text - 1);
+  raw(SYS_close, fd);
+  text[size < 0 ? 0 : size] = '\0';
+  const char* const state = std::strrchr(text, ')');  // a name may have one, too
+  return state != nullptr && std::strncmp(state, ") S", 3) == 0;
+}
+
+/// Takes the lock, or a loan of it. libc's fork(2) takes locks of its own while a thread holds ours over it, malloc's first
+/// of all, and waits for whoever is interrupted with one of those. So who waits for long, while that one sleeps, goes on. (If
+/// it did not wait for this thread but wakes now and forks, the child copies what is half changed. It would have to trust
+/// nothing but the descriptors' table instead.)
+lock& take_lock(process& p) noexcept {
+  constexpr ::timespec patience{0, 50'000'000};  // many threads may wait
+  while (!the_lock.acquire_within(patience)) {
+    const int thread = p.forking.load();
+    if (thread == 0 || !is_asleep(thread)) continue;
+    on_loan.acquire();
+    if (p.forking.load() == thread && is_asleep(thread)) return on_loan;
+    on_loan.release();
+  }
+  return the_lock;
+}
+
 int engine_main(void*) noexcept {
   static ::robust_list_head own_list;  // for shared_lock
   own_list = {{&own_list.list}, 0, nullptr};
@@ -195,51 +228,23 @@ int engine_main(void*) noexcept {
   go_before_all();
   process& p = *here.load();
   for (;;) {
-    the_lock.acquire();
+    lock& held = take_lock(p);
     const std::uint32_t changes = p.kin->changes.load(std::memory_order_acquire);
     if (std::exchange(p.seen_changes, changes) != changes)
       look_at_shared_timerfds(clocks::realtime_offset());
     run_due(p);
     settle(p);
     const bool tells = std::exchange(p.must_tell, false);
-    const bool ends = p.engine_ends;
+    const bool ends = p.pauses != 0;
     p.sleeps_until = ends ? rules::never : p.next_look;
     const nanoseconds until = clocks::monotonic_to_real(p.next_look);
-    the_lock.release();
+    held.release();
     if (tells) wake(p, true);
     if (ends) return 0;
     const ::timespec deadline = chime::to_timespec<::timespec>(until);
     raw(SYS_futex, &p.kin->changes, FUTEX_WAIT_BITSET, changes,
         until == rules::never ? nullptr : &deadline, nullptr, p.bit);
   }
-}
-
-/// Whether a thread sleeps, in the kernel's words.
-bool is_asleep(int tid) noexcept {
-  char text[64] = "/proc/self/task/";
-  char* const end = std::to_chars(text + 16, text + 32, tid).ptr;
-  std::memcpy(end, "/stat", 6);
-  const long fd = raw(SYS_openat, AT_FDCWD, text, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return true;
-  const long size = raw(SYS_read, fd, text, sizeof text - 1);
-  raw(SYS_close, fd);
-  text[size < 0 ? 0 : size] = '\0';
-  const char* const state = std::strstr(text, ") ");
-  return state == nullptr || state[2] == 'S';
-}
-
-/// Takes the lock, or a loan of it. libc's fork(2) takes locks of its own while it is held, malloc's first of all, which
-/// this thread may hold where it is interrupted: then that one does not come to fork before this is out again.
-lock& take_lock(process& p) noexcept {
-  constexpr ::timespec patience{0, 50'000'000};  // many threads may wait
-  while (!the_lock.acquire_within(patience)) {
-    const int thread = p.forking.load();
-    if (thread == 0 || !is_asleep(thread)) continue;
-    on_loan.acquire();
-    if (p.forking.load() == thread) return on_loan;
-    on_loan.release();
-  }
-  return the_lock;
 }
 
 lock& enter() noexcept {
@@ -270,8 +275,9 @@ void leave(lock& held, signal_set mask) noexcept {
   signals::notice_ignored(mask);
   const bool wakes = settle(p);
   const bool tells = std::exchange(p.must_tell, false);
-  const bool is_needed = p.next_look != rules::never || wakes || p.shares_timers;
-  const bool starts = is_needed && !p.has_engine && &held == &the_lock && !is_vfork_child();
+  const bool is_needed = p.next_look != rules::never || wakes || p.shares_timers || p.keeps_engine;
+  const bool may_start = !p.has_engine && p.pauses == 0 && &held == &the_lock;
+  const bool starts = is_needed && may_start && !is_vfork_child();
   if (starts) p.has_engine = engine_thread::start(engine_main) == 0;  // else the next tries again
   held.release();
   if (wakes || tells) wake(p, tells);
@@ -314,6 +320,7 @@ void before_fork() noexcept {
   const signal_set mask = set_mask(SIG_BLOCK, all_signals);
   process& p = the_process();
   while (&enter() != &the_lock) on_loan.release();
+  note_mask(mask);
   p.mask_before_fork = mask;
   p.shares_timers = before_fork_timerfds() || p.shares_timers;
   p.forking = static_cast<int>(raw(SYS_gettid));
@@ -332,22 +339,31 @@ void after_fork_in_child() noexcept {
 }
 
 engine_pause::engine_pause() noexcept {
-  if (is_vfork_child() || is_forking()) return;
+  if (is_vfork_child()) return;
+  mask_ = set_mask(SIG_BLOCK, all_signals & ~signals::of_libc);
+  is_paused_ = true;
   {
     const locked all;
     process& p = *here.load();
-    if (!p.has_engine || p.engine_ends) return;
-    p.engine_ends = true;
+    ++p.pauses;
     wake(p, false);
   }
   engine_thread::join();
-  is_paused_ = true;
 }
 
 engine_pause::~engine_pause() {
   if (!is_paused_) return;
+  {
+    const locked all;
+    process& p = *here.load();
+    if (--p.pauses == 0) p.has_engine = false;
+  }
+  set_mask(SIG_SETMASK, mask_);
+}
+
+void keep_engine() noexcept {
   const locked all;
-  here.load()->has_engine = here.load()->engine_ends = false;
+  here.load()->keeps_engine = true;
 }
 
 void catch_up() noexcept {

@@ -49,8 +49,8 @@ void after_fork_in_parent() noexcept;
 /// may be gone at any time.
 void after_fork_in_child() noexcept;
 
-/// While it lives the engine has no thread. The next one has what the thread has that makes it: its credentials, its
-/// files. (Pausing twice at once is pausing once.)
+/// While any lives the engine has no thread. The next one has what the thread has that ends the last: its credentials, its
+/// files. No handler of the program's runs meanwhile, as one may leave by siglongjmp.
 class engine_pause {
  public:
   engine_pause() noexcept;
@@ -60,7 +60,11 @@ class engine_pause {
 
  private:
   bool is_paused_ = false;
+  signal_set mask_ = 0;
 };
+
+/// Has a thread for the engine from now on, needed or not.
+void keep_engine() noexcept;
 
 // All below: with the lock held.
 
@@ -72,7 +76,7 @@ void file(node& timer, chime::engine::time_line& line, nanoseconds deadline) noe
 /// Somebody in another process may have to look again too: a timer that it shares has changed.
 void tell_family() noexcept;
 
-/// What the main thread has blocked, if that is not what the kernel says: all, while it holds the lock. Else all.
+/// While the main thread is in `locked`: the mask that it will have again. Else all, so that the kernel is asked.
 [[nodiscard]] signal_set truly_blocked_by_main() noexcept;
 
 /// This process as it knows itself: a child of vfork(2) has the memory and another number.

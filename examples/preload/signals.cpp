@@ -160,7 +160,8 @@ void notice_ignored(signal_set mask) noexcept {
 
 arrival arrival_of(const ::siginfo_t& info) noexcept {
   return {info.si_signo, info.si_code, info.si_code == SI_TIMER ? info.si_timerid : 0,
-          info.si_code == SI_TIMER ? info.si_overrun : 0, info.si_code == SI_TKILL};
+          info.si_code == SI_TIMER ? info.si_overrun : 0,
+          info.si_code == SI_TKILL || (info.si_code == SI_TIMER && tells_thread(info.si_timerid))};
 }
 
 namespace {
@@ -228,18 +229,22 @@ int find_runner(int signo) noexcept {
 }
 
 /// The same, looked up at most once a millisecond, and one part in ten of the time: it takes many system calls.
+struct known_runner {
+  int signo = 0;
+  int tid = 0;
+  nanoseconds good_until{};
+};
+constinit known_runner known{};
+
 int runner(int signo) noexcept {
-  static int known_signo = 0;
-  static int known = 0;
-  static nanoseconds good_until{};
   const nanoseconds before = clocks::now(CLOCK_MONOTONIC);
-  if (known_signo == signo && before < good_until) return known;
-  known_signo = signo;
-  known = find_runner(signo);
+  if (known.signo == signo && before < known.good_until) return known.tid;
+  const int tid = find_runner(signo);
   const nanoseconds after = clocks::now(CLOCK_MONOTONIC);
-  good_until = after + std::max<nanoseconds>(clocks::from_real(std::chrono::milliseconds{1}),
-                                             10 * (after - before));
-  return known;
+  known = {signo, tid,
+           after + std::max<nanoseconds>(clocks::from_real(std::chrono::milliseconds{1}),
+                                         10 * (after - before))};
+  return tid;
 }
 
 /// Queues a signal for the process, but so that this thread of it is woken before others. As the kernel's timers do;
@@ -249,12 +254,16 @@ long prefer(int tid, int signo, const ::siginfo_t& info) noexcept {
   constexpr unsigned for_group = 1 << 1;  // PIDFD_SIGNAL_THREAD_GROUP
   const long fd = raw(SYS_pidfd_open, tid, of_thread);
   if (fd < 0) return fd;
-  const long error = raw(SYS_pidfd_send_signal, fd, signo, &info, for_group);
+  long error =
+      raw(SYS_tgkill, own_pid(), tid, 0);  // it may have ended, and its number be another program's
+  if (error == 0) error = raw(SYS_pidfd_send_signal, fd, signo, &info, for_group);
   raw(SYS_close, fd);
   return error;
 }
 
 }  // namespace
+
+void after_fork() noexcept { known = {}; }
 
 bool is_pending(int signo, int tid) noexcept {
   if (tid <= 0 || tid == raw(SYS_gettid)) return (pending_signals() & just(signo)) != 0;
@@ -293,11 +302,12 @@ void purge(int signo, bool (*is_leftover)(const arrival&)) noexcept {
   while (count < std::size(kept)) {
     ::siginfo_t& info = kept[count];
     if (raw(SYS_rt_sigtimedwait, &set, &info, &at_once, sizeof set) < 0) break;
+    uncarry(info);  // it may have been put back before
     if (!is_leftover(arrival_of(info))) ++count;
   }
   for (std::size_t i = 0; i < count; ++i) {
     // What was sent to a thread looks so, except by pthread_sigqueue(3).
-    const bool is_for_thread = kept[i].si_code == SI_TKILL;
+    const bool is_for_thread = arrival_of(kept[i]).is_for_thread;
     carry(kept[i]);
     const int pid = own_pid();
     if (is_for_thread)
@@ -393,9 +403,17 @@ bool heard() noexcept {
   return mine.counts;
 }
 
-constinit ::pthread_key_t at_thread_end{};
+constinit ::pthread_key_t at_thread_end = ~::pthread_key_t{0};  // none yet
 [[gnu::constructor(102)]] void hear_at_thread_ends() noexcept {
   ::pthread_key_create(&at_thread_end, [](void*) { heard(); });
+}
+
+/// In steps, as a handler may come in between: nothing looks as if it were unheard.
+void forget_mine() noexcept {
+  mine.info.si_signo = 0;
+  mine.read.ssi_signo = 0;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  mine.is_heard = mine.counts = false;
 }
 
 /// A wait may interrupt another of the same thread (in a handler), or come after one that was left.
@@ -405,11 +423,18 @@ class one_wait {
     ::pthread_setspecific(at_thread_end, &mine);
     if (has_unheard()) heard();
     outer_ = mine;
-    mine = {};
+    forget_mine();
   }
   one_wait(const one_wait&) = delete;
   one_wait& operator=(const one_wait&) = delete;
-  ~one_wait() { mine = outer_; }
+  ~one_wait() {
+    forget_mine();
+    mine.is_heard = outer_.is_heard;
+    mine.counts = outer_.counts;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    mine.info = outer_.info;
+    mine.read = outer_.read;
+  }
 
  private:
   taken outer_;
@@ -429,7 +454,7 @@ long wait_for(const void* set, ::siginfo_t& info, const ::timespec* timeout, wai
   const nanoseconds end =
       chime::rules::saturating_add(chime::from_timespec(now).value_or(nanoseconds{}), left);
   const one_wait this_one;
-  for (;; mine = {}) {
+  for (;; forget_mine()) {
     const ::timespec rest = chime::to_timespec<::timespec>(left);
     const long result = wait(how, SYS_rt_sigtimedwait, set, &mine.info,
                              timeout == nullptr ? nullptr : &rest, sizeof(signal_set));
@@ -478,7 +503,7 @@ long read_signalfd(int fd, std::size_t size, wait_as how, const deliver& to) noe
   const one_wait this_one;
   std::size_t done = 0;
   // For the first only it waits.
-  for (; done == 0; mine = {}) {
+  for (; done == 0; forget_mine()) {
     ::signalfd_siginfo& first = mine.read;
     const long bytes = how == wait_as::not_at_all ? read_at_once(fd, &first, one)
                                                   : wait(how, SYS_read, fd, &first, one);
@@ -566,19 +591,18 @@ using namespace preload;
 using namespace preload::signals;
 
 PRELOAD_EXPORT(int, sigaction, int signo, const action* to, action* old) {
-  if (!is_watched(signo)) return __sigaction(signo, to, old);
   return static_cast<int>(to_libc(set_action(signo, to, old)));
 }
 
 PRELOAD_EXPORT(handler, signal, int signo, handler to) {
-  if (!is_watched(signo) || to == SIG_ERR) return PRELOAD_NEXT(signal)(signo, to);
+  if (to == SIG_ERR) return PRELOAD_NEXT(signal)(signo, to);
   const bool interrupting = (interrupts.load() & just(signo)) != 0;
   return set_handler(signo, to, interrupting ? 0 : SA_RESTART, true);
 }
 PRELOAD_EXPORT(handler, bsd_signal, int signo, handler to) { return preload_signal(signo, to); }
 PRELOAD_EXPORT(handler, ssignal, int signo, handler to) { return preload_signal(signo, to); }
 PRELOAD_EXPORT(handler, __sysv_signal, int signo, handler to) {
-  if (!is_watched(signo) || to == SIG_ERR) return PRELOAD_NEXT(__sysv_signal)(signo, to);
+  if (to == SIG_ERR) return PRELOAD_NEXT(__sysv_signal)(signo, to);
   return set_handler(signo, to, static_cast<int>(SA_RESETHAND | SA_NODEFER), false);
 }
 PRELOAD_EXPORT(handler, sysv_signal, int signo, handler to) {

@@ -16,6 +16,9 @@
 
 namespace preload::signals {
 
+/// Those that glibc keeps for itself: setuid(2) and its kind wait until each of its threads has taken theirs.
+inline constexpr signal_set of_libc = just(32) | just(33);
+
 /// Whether this thread has accepted a signal in a wait that it has left since, by pthread_cancel or siglongjmp, before the
 /// timer heard of it.
 [[nodiscard]] bool has_unheard() noexcept;
@@ -66,7 +69,13 @@ void adopt() noexcept;
 
 [[nodiscard]] arrival arrival_of(const ::siginfo_t& info) noexcept;
 
+/// In a child of fork(2): what was known of threads was of the parent's.
+void after_fork() noexcept;
+
 // What the timers do about it (posix_timers.cpp, itimers.cpp).
+
+/// Whether the timer of that number tells one thread alone.
+[[nodiscard]] bool tells_thread(int timer_id) noexcept;
 
 /// A signal is accepted. False if it is a leftover, which nobody must see; else its overrun is set.
 bool arrived_posix_timer(arrival& signal) noexcept;

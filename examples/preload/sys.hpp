@@ -51,6 +51,12 @@ long setitimer(int which, const ::itimerval* to, ::itimerval* old) noexcept;
 long getitimer(int which, ::itimerval* out) noexcept;
 long alarm(unsigned seconds) noexcept;
 
+// fork.cpp
+[[nodiscard]] bool makes_child(long nr, long a, long b) noexcept;
+long make_child(long nr, long a, long b, long c, long d, long e) noexcept;
+long unshare(int what) noexcept;
+long setns(int fd, int what) noexcept;
+
 // signals.cpp; the kernel's types
 long rt_sigaction(int signo, const void* to, void* old, std::size_t size) noexcept;
 long rt_sigprocmask(int how, const void* set, void* old, std::size_t size) noexcept;

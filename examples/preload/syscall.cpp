@@ -20,9 +20,6 @@ long execveat(int dir, const char* path, char* const* arguments, char* const* en
               int flags) noexcept;
 long restore_timer_ids(long what, long a, long b, long c) noexcept;
 long epoll_ctl(int epoll, int what, int fd, ::epoll_event* event) noexcept;
-long without_engine(long nr, long a, long b) noexcept;
-bool makes_child(long nr, long a, long b) noexcept;
-long make_child(long nr, long a, long b, long c, long d, long e) noexcept;
 long wait_for_descriptors(long nr, long a, long b, long c, long d, long e, long f) noexcept;
 }  // namespace sys
 
@@ -228,8 +225,8 @@ long sleep(clockid_t id, int flags, const ::timespec* span, ::timespec* left) no
 #endif
     case SYS_clone:
     case SYS_clone3: return sys::make_child(nr, a, b, c, d, e);
-    case SYS_unshare:
-    case SYS_setns: return sys::without_engine(nr, a, b);
+    case SYS_unshare: return sys::unshare(fd);
+    case SYS_setns: return sys::setns(fd, number(b));
     case SYS_epoll_ctl: return sys::epoll_ctl(fd, number(b), number(c), pointer<::epoll_event>(d));
     default: return plain();
   }

@@ -38,13 +38,14 @@ constinit int watching = 0;  // timers of this process that may be told when the
 class held {
  public:
   // A model is a few words, each of which is valid at any time: go on with what the dead left.
-  explicit held(timerfd& t) noexcept : shared_{*t.shared} { shared_.mutex.acquire(); }
+  explicit held(timerfd& t) noexcept : shared_{*t.shared}, before_{shared_.mutex.acquire()} {}
   held(const held&) = delete;
   held& operator=(const held&) = delete;
-  ~held() { shared_.mutex.release(); }
+  ~held() { shared_.mutex.release(before_); }
 
  private:
   shared_timerfd& shared_;
+  ::robust_list* before_;
 };
 
 timerfd* find(std::uint64_t serial) noexcept {
@@ -220,7 +221,9 @@ void destroy(timerfd& t) noexcept {
   chime::engine::time_line::remove(t);
   all_timers.remove(t);
   watching -= static_cast<int>(t.is_counted);
-  if (t.shared->processes.fetch_sub(1) == 1 && t.is_made_here) shared_pool.destroy(t.shared);
+  const bool is_last = t.shared->processes.fetch_sub(1) == 1;
+  // Whoever reads it still looks at it when woken.
+  if (is_last && t.is_made_here && t.shared->readers == 0) shared_pool.destroy(t.shared);
   handle_pool.destroy(&t);
 }
 
@@ -279,6 +282,7 @@ long read_timerfd(int fd, std::size_t size, wait_as how, const deliver& to) noex
       got = shared->model.read(time_of(shared->model.filed_on()),
                                waits ? reader::blocking : reader::non_blocking);
       seen = shared->marks.load();
+      if (got.error == status::again && waits) shared->readers.fetch_add(1);
       changed(*t);
       return true;
     };
@@ -292,7 +296,6 @@ long read_timerfd(int fd, std::size_t size, wait_as how, const deliver& to) noex
     if (got.error != status::again || !waits) return -static_cast<int>(got.error);
     // Not a read of the eventfd: the thread may leave in the middle of it (pthread_cancel, siglongjmp), with what it
     // has read. Without a timeout futex(2) is restarted after a handler or not, as a read is.
-    shared->readers.fetch_add(1);
     const long error = wait(how, SYS_futex, &shared->marks, FUTEX_WAIT, seen, nullptr);
     shared->readers.fetch_sub(1);
     if (error == -EINTR) return error;

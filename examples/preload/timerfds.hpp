@@ -23,13 +23,14 @@ struct shared_timerfd {
 
   shared_lock mutex;
   chime::engine::timerfd_model model;
-  nanoseconds realtime_offset{};   // when somebody last looked whether the clock was set
-  std::atomic<int> processes = 1;  // that have it; those that were killed are counted for ever
-  bool watches_clock = false;      // the setting asks to be told when the clock is set
-  bool is_marked = false;          // the eventfd holds a count
+  nanoseconds realtime_offset{};  // when somebody last looked whether the clock was set
+  std::atomic<int> processes =
+      1;  // that have it; those that ended without closing it are counted for ever
+  bool watches_clock = false;            // the setting asks to be told when the clock is set
+  bool is_marked = false;                // the eventfd holds a count
   std::atomic<std::uint32_t> marks = 0;  // how often it was marked: a futex for blocking reads
-  std::atomic<std::uint32_t> readers =
-      0;  // that wait there; those that left otherwise are counted for ever
+  // That wait there; those that left otherwise are counted for ever.
+  std::atomic<std::uint32_t> readers = 0;
 };
 
 /// What one process has of it.

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <functional>
 #include <string>
+#include <thread>
 
 #include "support.hpp"
 #include "support/skipped.hpp"
@@ -134,6 +135,39 @@ TEST_CASE("a thread may fork while others are told of timers in the middle of ma
     ends = true;
     for (const pthread_t thread : threads) pthread_join(thread, nullptr);
     return told > 0;
+  }));
+}
+
+TEST_CASE(
+    "P13: a child's timer does not tell the parent, which has told a thread of its own just "
+    "before") {
+  CHECK(in_child([] {
+    static std::atomic<int> told;
+    static std::atomic<bool> ends;
+    static std::atomic<pid_t> self;
+    self = getpid();
+    signal(SIGUSR1, [](int) { told += getpid() == self ? 1 : 0; });
+    std::thread working{[] {
+      while (!ends) {
+      }
+    }};
+    bool is_well = true;
+    {
+      const blocked here{SIGUSR1};
+      const posix_timer t{SIGUSR1};
+      for (int i = 0; i < 20 && is_well; ++i) {
+        const int before = told;
+        is_well = t.set(1ms) == 0 && eventually([&] { return told > before; }) && in_child([] {
+                    const blocked child{SIGUSR1};
+                    const posix_timer own{SIGUSR1};
+                    siginfo_t info{};
+                    return own.set(1ns) == 0 && child.take(info) && info.si_code == SI_TIMER;
+                  });
+      }
+    }
+    ends = true;
+    working.join();
+    return is_well;
   }));
 }
 

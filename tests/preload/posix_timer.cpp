@@ -431,31 +431,20 @@ TEST_CASE("P11: a timer that expires at once, set by the main thread while it ig
 }
 
 TEST_CASE("P11: blocked and ignored when it expires, then unblocked, a timer goes on") {
-  const ignoring usr1;
-  const posix_timer t{SIGUSR1};
-  {
-    const blocked too{SIGUSR1};
-    REQUIRE_EQ(t.set(1ms, 20ms), 0);
-    REQUIRE(eventually([&] { return too.pending(); }));
-    sigset_t set = too.set();
-    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  for (const int notify : {SIGEV_SIGNAL, SIGEV_THREAD_ID}) {
+    CAPTURE(notify);
+    const ignoring usr1;
+    const posix_timer t{SIGUSR1, CLOCK_MONOTONIC, notify};
+    {
+      const blocked too{SIGUSR1};
+      REQUIRE_EQ(t.set(1ms, 20ms), 0);
+      REQUIRE(eventually([&] { return too.pending(); }));
+      sigset_t set = too.set();
+      pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    }
+    const handler h{SIGUSR1, 0};
+    REQUIRE(eventually([] { return handled >= 2; }));
   }
-  const handler h{SIGUSR1, 0};
-  REQUIRE(eventually([] { return handled >= 2; }));
-}
-
-TEST_CASE("P11: so it does where one thread is told") {
-  const ignoring usr1;
-  const posix_timer t{SIGUSR1, CLOCK_MONOTONIC, SIGEV_THREAD_ID};
-  {
-    const blocked too{SIGUSR1};
-    REQUIRE_EQ(t.set(1ms, 20ms), 0);
-    REQUIRE(eventually([&] { return too.pending(); }));
-    sigset_t set = too.set();
-    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  }
-  const handler h{SIGUSR1, 0};
-  REQUIRE(eventually([] { return handled >= 2; }));
 }
 
 TEST_CASE("P11: and where it is blocked again before it expires again") {
@@ -528,6 +517,34 @@ TEST_CASE("SIGEV_THREAD_ID tells that thread") {
   siginfo_t info{};
   REQUIRE(signal.take(info));
   CHECK_EQ(info.si_code, SI_TIMER);
+}
+
+TEST_CASE("P4: what else waits for a thread goes on waiting for it, where a timer is set anew") {
+  const int signo = SIGRTMIN + 4;
+  const blocked signal{signo};
+  const posix_timer first{signo, CLOCK_MONOTONIC, SIGEV_THREAD_ID};
+  const posix_timer second{signo, CLOCK_MONOTONIC, SIGEV_THREAD_ID};
+  const auto for_another = [&] {
+    bool takes = false;
+    std::thread{[&] {
+      siginfo_t info{};
+      takes = signal.take(info, 1ms);
+    }}.join();
+    return takes;
+  };
+  for (int i = 0; i < 3; ++i) {  // what is put back once may be put back again
+    REQUIRE_EQ(pthread_kill(pthread_self(), signo), 0);
+    REQUIRE_EQ(first.set(1ns), 0);
+    REQUIRE_EQ(second.set(1ns), 0);
+    pass(1ms);
+    REQUIRE_EQ(first.set(1ns), 0);
+    REQUIRE_EQ(first.set(100s), 0);
+    CHECK_FALSE(for_another());
+    siginfo_t info{};
+    CHECK(signal.take(info, 0ns));
+    CHECK(signal.take(info, 0ns));
+    CHECK_FALSE(signal.take(info, 0ns));
+  }
 }
 
 TEST_CASE("P13: a thread that runs is told before one that sleeps") {

@@ -562,24 +562,78 @@ TEST_CASE("F9: a thread that has its descriptors for itself has their timers") {
   }));
 }
 
+namespace {
+
+bool may_unshare(int what) {
+  return in_child([what] { return unshare(what) == 0; });
+}
+
+}  // namespace
+
 TEST_CASE("F9: a timer is shared with a child in another namespace of process numbers") {
+  if (!may_unshare(CLONE_NEWPID)) return support::skipped("CAP_SYS_ADMIN, to make namespaces");
   CHECK(in_child([] {
-    if (unshare(CLONE_NEWPID) != 0) {
-      support::skipped("CAP_SYS_ADMIN, to make namespaces");
-      return true;
-    }
     const timerfd t;
-    if (t.set(1ms, 1ms) != 0) return false;
+    if (unshare(CLONE_NEWPID) != 0 || t.set(1ms, 1ms) != 0) return false;
     const auto ask = [&] {
       for (const auto end = now() + 100ms; now() < end;) (void)t.get();
-      return true;
     };
     const pid_t child = fork();
-    if (child == 0) _exit(ask() ? 0 : 1);
     ask();
+    if (child == 0) _exit(0);
     int status = -1;
     waitpid(child, &status, 0);
     return status == 0 && comes(t.fd);
+  }));
+}
+
+TEST_CASE("a process goes on with timers, whatever it leaves behind") {
+  for (const int what : {CLONE_FILES, CLONE_FS, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER,
+                         CLONE_NEWUSER | CLONE_NEWPID}) {
+    CAPTURE(what);
+    if (!may_unshare(what)) {
+      support::skipped("the right to make namespaces");
+      continue;
+    }
+    for (const bool has_timers : {false, true}) {
+      CAPTURE(has_timers);
+      CHECK(in_child([=] {
+        if (has_timers) alarm(20);
+        if (unshare(what) != 0) return false;
+        const timerfd t{CLOCK_MONOTONIC, 0};
+        return t.set(10ms) == 0 && readable(t.fd, 5000) && t.take() == 1;
+      }));
+    }
+  }
+}
+
+TEST_CASE(
+    "F9: what is left of a timer that was closed while it was read is not in the way of the next") {
+  CHECK(in_child([] {
+    alarm(20);  // ends it where it hangs
+    const auto read_in_a_thread = [](int fd) {
+      pthread_t thread{};
+      const auto run = [](void* given) -> void* {
+        std::uint64_t count = 0;
+        (void)!read(static_cast<int>(reinterpret_cast<std::intptr_t>(given)), &count, sizeof count);
+        return nullptr;
+      };
+      pthread_create(&thread, nullptr, run, reinterpret_cast<void*>(std::intptr_t{fd}));
+      pass(5ms);  // it waits
+      return thread;
+    };
+    {
+      const timerfd closed{CLOCK_MONOTONIC, 0};
+      if (closed.set(100s) != 0) return false;
+      pthread_detach(read_in_a_thread(closed.fd));
+    }
+    const timerfd t{CLOCK_MONOTONIC, 0};
+    for (int i = 0; i < 3; ++i) {
+      const pthread_t reader = read_in_a_thread(t.fd);
+      if (t.set(1ms) != 0) return false;
+      pthread_join(reader, nullptr);
+    }
+    return true;
   }));
 }
 
