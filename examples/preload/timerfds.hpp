@@ -23,11 +23,10 @@ struct shared_timerfd {
 
   shared_lock mutex;
   chime::engine::timerfd_model model;
-  nanoseconds realtime_offset{};  // when somebody last looked whether the clock was set
-  std::atomic<int> processes =
-      1;  // that have it; those that ended without closing it are counted for ever
-  bool watches_clock = false;            // the setting asks to be told when the clock is set
-  bool is_marked = false;                // the eventfd holds a count
+  nanoseconds realtime_offset{};   // when somebody last looked whether the clock was set
+  std::atomic<int> processes = 1;  // that have it; whoever ended without closing it is one for ever
+  bool watches_clock = false;      // the setting asks to be told when the clock is set
+  bool is_marked = false;          // the eventfd holds a count
   std::atomic<std::uint32_t> marks = 0;  // how often it was marked: a futex for blocking reads
   // That wait there; those that left otherwise are counted for ever.
   std::atomic<std::uint32_t> readers = 0;
