@@ -64,21 +64,23 @@ struct wheel_check {
       lane.for_each([&](const wheel_node& n) {
         expect(n.key_ <= w_.base_, "ready is due", n);
         expect(!r.is_sorted_ || last == nullptr || last->precedes(n), "a ready lane is sorted", n);
+        expect(Lanes == 1 || !r.is_sorted_ || r.is_in_step_ || !n.precedes(r.next_key_, r.next_sequence_),
+               "nothing precedes the next", n);
         last = &n;
       });
     }
-    if (nodes_ - before != r.size_) fail("ready counts its nodes");
-    if (r.size_ != 0 && r.is_sorted_ && r.is_in_step_) in_step(r);
+    if (r.is_empty() != (nodes_ == before)) fail("ready knows whether it is empty");
+    if (r.is_sorted_ && r.is_in_step_) in_step(r, nodes_ - before);
   }
 
   /// Goes round the lanes as those leave that are in step.
   template <std::size_t Lanes>
-  void in_step(const wheel_ready<Lanes>& r) {
+  void in_step(const wheel_ready<Lanes>& r, std::size_t size) {
     const wheel_node* next[Lanes];
     for (std::size_t i = 0; i != Lanes; ++i)
       next[i] = r.lanes_[i].empty() ? nullptr : &r.lanes_[i].front();
     const wheel_node* last = nullptr;
-    for (std::size_t i = 0; i != r.size_; ++i) {
+    for (std::size_t i = 0; i != size; ++i) {
       const std::size_t lane = (r.first_ + i) % Lanes;
       const wheel_node* const n = next[lane];
       if (n == nullptr) return fail("the lanes are in step: one is too short");
@@ -99,9 +101,10 @@ struct wheel_check {
       if (s->at.level != level) fail("a split is of its level");
       if (!w.rows_[level].is_occupied(s->at.slot)) fail("a split slot is marked");
       if (!w.is_pinned(s->at)) fail("a split slot is pinned");
+      if (w.is_uniform(s->at)) fail("a split slot is not uniform");
       if (!s->holds(w.earliest(s->at))) fail("the base aside lies in the split slot");
       if (s->aside.occupied_levels_ >> level != 0) fail("what stands aside is below its slot");
-      slots(s->aside, s->base);
+      slots(s->aside, s->base, false);
       for (unsigned below = 0; below != level; ++below) {
         for (unsigned slot = 0; slot != slots_per_level; ++slot) {
           if (s->aside.rows_[below].is_occupied(slot) &&
@@ -112,8 +115,13 @@ struct wheel_check {
     }
   }
 
+  template <typename Row>
+  static std::uint64_t latest_of(const Row& row, unsigned slot) {
+    return row.latest.empty() ? 0 : row.latest[slot];
+  }
+
   template <typename Slots>
-  void slots(const Slots& s, wheel_key base) {
+  void slots(const Slots& s, wheel_key base, bool knows_uniform = Slots::has_lanes) {
     for (unsigned level = 0; level != level_count; ++level) {
       const auto& row = s.rows_[level];
       if ((row.occupied != 0) != ((s.occupied_levels_ >> level & 1) != 0)) {
@@ -129,7 +137,15 @@ struct wheel_check {
         for (const wheel_list& lane : row.slots[slot].lanes) {
           if (lane.empty()) continue;
           walk(lane, "slot");
+          const bool is_uniform = knows_uniform && row.is_occupied(slot) && s.is_uniform({level, slot});
+          const wheel_node* last = nullptr;
           lane.for_each([&](const wheel_node& n) {
+            if (is_uniform) {
+              expect(n.key_ == row.earliest[slot], "a uniform slot has one deadline", n);
+              expect(last == nullptr || last->precedes(n), "a lane of a uniform slot is sorted", n);
+              expect(n.sequence_ <= latest_of(row, slot), "a slot knows who was filed last", n);
+              last = &n;
+            }
             expect(row.is_occupied(slot), "a node's slot is occupied", n);
             // A node that was put off stays where it was, so it may belong further out: never
             // nearer.

@@ -207,6 +207,8 @@ constexpr void wheel::arm(wheel_node& n, nanoseconds deadline, std::uint64_t seq
     ++size_;
   } else if (!stays) {
     unlink(n);
+  } else if (wide_ != nullptr) {
+    wide_->changes(n.key_, base_);
   }
   n.key_ = key;
   n.sequence_ = sequence;
@@ -251,7 +253,11 @@ constexpr void wheel::rewind(Slots& slots, wheel_key now) noexcept {
 template <typename Slots>
 constexpr void wheel::enter(Slots& slots, slot_position first) noexcept {
   base_ = slots.earliest(first);  // nothing that is left is earlier
-  if constexpr (Slots::has_lanes) slots.ahead.enter(slots, first, base_);
+  if constexpr (Slots::has_lanes) {
+    if (slots.is_uniform(first))
+      return slots.hand_over(first, [&](auto&... lanes) { slots.ready.adopt(lanes...); });
+    slots.ahead.enter(slots, first, base_);
+  }
   refile(slots, first);
 }
 

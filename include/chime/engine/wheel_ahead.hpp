@@ -114,7 +114,7 @@ class wheel_ahead {
   /// Begins to split the slots that come next, where they are big and their time is near.
   void choose(slots& main, wheel_key now) noexcept {
     main.for_each_next([&](slot_position at) {
-      if ((levels_ >> at.level & 1) != 0 || main.filed(at) < big_) return;
+      if ((levels_ >> at.level & 1) != 0 || main.filed(at) < big_ || main.is_uniform(at)) return;
       const wheel_key earliest = main.earliest(at);
       if (earliest <= now || earliest - now > slots::span_of(at.level) / 4) return;
       split*& s = splits_[at.level];

@@ -10,6 +10,7 @@
 #include <chime/engine/wheel_node.hpp>
 #include <chime/engine/wheel_slots.hpp>
 #include <cstddef>
+#include <cstdint>
 
 namespace chime::engine {
 
@@ -23,8 +24,9 @@ namespace chime::engine {
 ///     lane 1:  n1  n4
 ///     lane 2:  n2  n5
 ///
-/// Once a node has left out of its turn, the lanes are not in step any more: each is still in
-/// order, and the first of all is looked for among their first ones, until all have left.
+/// Once a node has left out of its turn, or where whole lists were taken over, the lanes are not in
+/// step: each is still in order, and the first of all is looked for among their first ones, unless
+/// the number after the one that left stands where it was dealt to.
 template <std::size_t Lanes>
 class wheel_ready {
  public:
@@ -33,9 +35,10 @@ class wheel_ready {
   wheel_ready& operator=(const wheel_ready&) = delete;
 
   constexpr void push_back(wheel_node& n) noexcept {
-    if (size_++ == 0) {
+    if (is_empty()) {
       first_ = last_ = 0;
       is_in_step_ = is_sorted_ = true;
+      expect(0, 0);
     } else {
       if (n.precedes(latest_key_, latest_sequence_)) is_sorted_ = false;
       last_ = (last_ + 1) % Lanes;
@@ -45,29 +48,42 @@ class wheel_ready {
     lanes_[last_].push_back(n);
   }
 
+  /// Takes over lists of nodes that have one deadline, each in the order in which they leave.
+  /// \param latest the sequence number of the last of them \pre it is empty
+  constexpr void adopt(std::array<wheel_list, Lanes>& lanes, wheel_key deadline,
+                       std::uint64_t latest) noexcept {
+    for (std::size_t i = 0; i != Lanes; ++i) lanes_[i].append(lanes[i]);
+    is_sorted_ = true;
+    is_in_step_ = Lanes == 1;
+    latest_key_ = deadline;
+    latest_sequence_ = latest;
+    expect(0, 0);
+  }
+
   /// The one that leaves first, or null.
   [[nodiscard]] constexpr wheel_node* front() noexcept {
-    if (size_ == 0) return nullptr;
     if (!is_sorted_) sort();
-    if (is_in_step_) return &lanes_[first_].front();
+    if (is_in_step_) return lanes_[first_].empty() ? nullptr : &lanes_[first_].front();
+    if (wheel_list& lane = lanes_[next_sequence_ % Lanes]; !lane.empty() && is_next(lane.front()))
+      return &lane.front();
     wheel_node* least = nullptr;
     for (wheel_list& lane : lanes_)
       if (!lane.empty() && (least == nullptr || lane.front().precedes(*least)))
         least = &lane.front();
+    if (least != nullptr) expect(least->key_, least->sequence_);
     return least;
   }
 
   /// Takes a node out. \pre it is in here
   constexpr void remove(wheel_node& n) noexcept {
-    assert(size_ != 0);
-    --size_;
-    if (Lanes != 1 && is_in_step_) {
-      if (&lanes_[first_].front() == &n) {
+    assert(n.is_armed());
+    if constexpr (Lanes != 1) {
+      if (is_in_step_ && &lanes_[first_].front() == &n)
         first_ = (first_ + 1) % Lanes;
-        prefetch(n.next);
-      } else {
+      else
         is_in_step_ = false;
-      }
+      if (is_next(n)) ++next_sequence_;
+      prefetch(n.next->next);
     }
     n.unlink();
   }
@@ -77,7 +93,6 @@ class wheel_ready {
   constexpr void drain(Function file) noexcept {
     std::array<wheel_node*, Lanes> chains{};
     for (std::size_t i = 0; i != Lanes; ++i) chains[i] = lanes_[i].take_all();
-    size_ = 0;
     for (wheel_node* chain : chains) {
       while (chain != nullptr) {
         wheel_node& n = *chain;
@@ -91,29 +106,47 @@ class wheel_ready {
   template <typename Function>
   constexpr void clear(Function empty) noexcept {
     for (wheel_list& lane : lanes_) empty(lane);
-    size_ = 0;
   }
 
  private:
   friend struct wheel_check;
 
+  /// Nothing in here precedes this.
+  constexpr void expect(wheel_key key, std::uint64_t sequence) noexcept {
+    next_key_ = key;
+    next_sequence_ = sequence;
+  }
+  [[nodiscard]] constexpr bool is_next(const wheel_node& n) const noexcept {
+    return n.sequence_ == next_sequence_ && n.key_ == next_key_;
+  }
+
+  [[nodiscard]] constexpr bool is_empty() const noexcept {
+    if (is_in_step_) return lanes_[first_].empty();
+    for (const wheel_list& lane : lanes_)
+      if (!lane.empty()) return false;
+    return true;
+  }
+
   constexpr void sort() noexcept {
     for (std::size_t i = 1; i != Lanes; ++i) lanes_[0].append(lanes_[i]);
-    lanes_[0].sort();
     is_sorted_ = true;
     is_in_step_ = Lanes == 1;
+    expect(0, 0);
+    if (lanes_[0].empty()) return;
+    lanes_[0].sort();
     latest_key_ = lanes_[0].back().key_;
     latest_sequence_ = lanes_[0].back().sequence_;
   }
 
   std::array<wheel_list, Lanes> lanes_;
-  std::size_t size_ = 0;
   std::size_t first_ = 0;  // lane of the one that leaves first, while they are in step
   std::size_t last_ = 0;   // lane of the one that came last
   bool is_in_step_ = true;
   bool is_sorted_ = true;
   wheel_key latest_key_ = 0;  // of the one that came last
   std::uint64_t latest_sequence_ = 0;
+  wheel_key next_key_ = 0;  // perhaps of the one that leaves first, while they are not in step
+  std::uint64_t next_sequence_ = 0;
 };
 
 }  // namespace chime::engine

@@ -59,6 +59,9 @@ inline void prefetch([[maybe_unused]] const void* p) noexcept {
 /// side: - a slot marked as occupied may be empty: `first()` clears such marks as it meets them; -
 /// `earliest` of a slot may be lower than any deadline in it, but never higher. It is exact while a
 ///     node with that deadline stands at the front, where `insert` puts each new earliest one.
+///
+/// Where all nodes of a slot were filed with one deadline, in the order in which they leave, each lane is in
+/// that order too: the slot is *uniform*, and need not be emptied one by one when it comes due.
 template <std::size_t Lanes>
 class wheel_slots {
  public:
@@ -73,7 +76,14 @@ class wheel_slots {
     assert(n.key_ > base);
     const auto [level, slot] = position_of(n.key_, base);
     row& r = rows_[level];
-    if constexpr (has_lanes) ++r.filed[slot];
+    if constexpr (has_lanes) {
+      ++r.filed[slot];
+      if (!r.is_occupied(slot))
+        r.uniform |= bit(slot);
+      else if (n.key_ != r.earliest[slot] || n.sequence_ < r.latest[slot])
+        r.uniform &= ~bit(slot);
+      r.latest[slot] = n.sequence_;
+    }
     if (!r.is_occupied(slot) || n.key_ < r.earliest[slot]) {
       mark({level, slot}, n.key_);
       r.slots[slot].lanes[0].push_front(n);
@@ -103,6 +113,27 @@ class wheel_slots {
   [[nodiscard]] constexpr bool is_exact(slot_position at) const noexcept {
     const wheel_list& lane = rows_[at.level].slots[at.slot].lanes[0];
     return !lane.empty() && lane.front().key_ == earliest(at);
+  }
+
+  /// Whether all its nodes have the deadline `earliest`, and each lane is in the order in which they leave.
+  /// \pre the slot is occupied
+  [[nodiscard]] constexpr bool is_uniform(slot_position at) const noexcept {
+    return (rows_[at.level].uniform & bit(at.slot)) != 0;
+  }
+
+  /// A node that was filed with `key` has been changed in its place, or will be.
+  constexpr void changes(wheel_key key, wheel_key base) noexcept {
+    const auto [level, slot] = position_of(key, base);
+    rows_[level].uniform &= ~bit(slot);
+  }
+
+  /// Hands over the lanes of a uniform slot, and the sequence number of the node that leaves last, and
+  /// leaves it empty.
+  template <typename Function>
+  constexpr void hand_over(slot_position at, Function take) noexcept {
+    row& r = rows_[at.level];
+    take(r.slots[at.slot].lanes, r.earliest[at.slot], r.latest[at.slot]);
+    vacate(at);
   }
 
   /// How many nodes were filed in the slot since it was empty: no fewer than are in it.
@@ -223,6 +254,8 @@ class wheel_slots {
  private:
   friend struct wheel_check;
 
+  static constexpr std::uint64_t bit(unsigned slot) noexcept { return std::uint64_t{1} << slot; }
+
   struct lane_set {
     std::array<wheel_list, Lanes> lanes;
 
@@ -236,20 +269,22 @@ class wheel_slots {
 
   struct row {
     [[nodiscard]] constexpr bool is_occupied(unsigned slot) const noexcept {
-      return (occupied >> slot & 1) != 0;
+      return (occupied & bit(slot)) != 0;
     }
 
     std::uint64_t occupied = 0;                         // one bit a slot
+    std::uint64_t uniform = 0;                          // the same, of occupied slots
     unsigned pinned = slots_per_level;                  // none
     std::array<wheel_key, slots_per_level> earliest{};  // of occupied slots
     std::array<std::uint32_t, has_lanes ? slots_per_level : 0> filed{};
+    std::array<std::uint64_t, has_lanes ? slots_per_level : 0> latest{};  // sequence number filed
     std::array<lane_set, slots_per_level> slots;
   };
 
   /// Marks a slot as empty.
   constexpr void vacate(slot_position at) noexcept {
     row& r = rows_[at.level];
-    r.occupied &= ~(std::uint64_t{1} << at.slot);
+    r.occupied &= ~bit(at.slot);
     if (r.occupied == 0) occupied_levels_ &= ~(1U << at.level);
     if constexpr (has_lanes) r.filed[at.slot] = 0;
   }
@@ -257,7 +292,7 @@ class wheel_slots {
   /// Marks a slot as occupied by what is not before `earliest`.
   constexpr void mark(slot_position at, wheel_key earliest) noexcept {
     occupied_levels_ |= 1U << at.level;
-    rows_[at.level].occupied |= std::uint64_t{1} << at.slot;
+    rows_[at.level].occupied |= bit(at.slot);
     rows_[at.level].earliest[at.slot] = earliest;
   }
 
@@ -274,6 +309,7 @@ class wheel_slots {
     for (std::size_t i = 0; i != Lanes; ++i)
       to.slots[into].lanes[i].append(from.slots[slot].lanes[i]);
     if constexpr (has_lanes) to.filed[into] += from.filed[slot];
+    to.uniform &= ~bit(into);
   }
 
   std::uint32_t occupied_levels_ = 0;  // one bit a level
