@@ -286,7 +286,7 @@ TEST_CASE("wheel: many timers, armed, put off, disarmed, leave in order") {
 }
 
 TEST_CASE("wheel: of many that are due some are disarmed, put off, or joined by earlier ones") {
-  constexpr std::size_t count = 40;
+  constexpr std::size_t count = 200;
   std::array<wheel_node, count + 1> timers;
   wheel w{1};  // with lanes, nearly from the start
   const auto next = [&](nanoseconds now) {
@@ -326,6 +326,79 @@ TEST_CASE("wheel: of many that are due some are disarmed, put off, or joined by 
   for (; expected != count; ++expected) CHECK_EQ(next(ns(1000)), expected);
   while (next(ns(1000)) == count) continue;
   CHECK(w.empty());
+}
+
+TEST_CASE(
+    "wheel: of many with one deadline some are disarmed, put off or called forward before it") {
+  constexpr std::size_t count = 500;
+  std::array<wheel_node, count + 3> timers;
+  wheel w{1};
+  const nanoseconds deadline{1'000'000'000};
+  w.arm(timers[count], ns(1));  // not the first, and sequence numbers with gaps
+  std::vector<std::size_t> expected;
+  for (std::size_t i = 0; i != count; ++i) {
+    if (i % 7 == 3) w.arm(timers[count + 1], ns(2'000'000'000'000));
+    w.arm(timers[i], deadline);
+    expected.push_back(i);
+  }
+  const auto gone = [&](std::size_t i) { std::erase(expected, i); };
+
+  SUBCASE("none") {}
+  SUBCASE("the first and some others are disarmed") {
+    for (const std::size_t i : {0U, 9U, 10U, 11U, 12U, 13U, 14U, 15U, 16U, 400U, 499U}) {
+      w.disarm(timers[i]);
+      gone(i);
+    }
+  }
+  SUBCASE("some are put off") {
+    for (const std::size_t i : {0U, 3U, 499U}) {
+      w.arm(timers[i], deadline + ns(1));
+      gone(i);
+    }
+    for (const std::size_t i : {0U, 3U, 499U}) expected.push_back(i);
+  }
+  SUBCASE("some are armed anew for the same") {
+    for (const std::size_t i : {17U, 5U, 0U}) {
+      w.arm(timers[i], deadline);
+      gone(i);
+      expected.push_back(i);
+    }
+  }
+  SUBCASE("one is called forward") {
+    w.arm(timers[77], deadline - ns(1));
+    gone(77);
+    expected.insert(expected.begin(), 77);
+  }
+  SUBCASE("another comes between them, of old standing") {
+    w.disarm(timers[200]);
+    w.arm(timers[200], deadline, timers[200].sequence());
+  }
+  CHECK_EQ(w.pop_due(ns(1)), &timers[count]);
+  REQUIRE_EQ(wheel_check::fault(w), "");
+  CHECK_EQ(w.next_deadline(), timers[expected.front()].deadline());
+  for (const std::size_t i : expected) {
+    REQUIRE_EQ(w.pop_due(deadline + ns(1)), &timers[i]);
+    REQUIRE_EQ(wheel_check::fault(w), "");
+  }
+  CHECK(w.pop_due(deadline + ns(1)) == nullptr);
+}
+
+TEST_CASE("wheel: the number after the last of many may be that of a later one") {
+  constexpr std::uint64_t count = 9;
+  std::array<wheel_node, count + 3> timers;
+  wheel w{1, 1};  // takes slots over that have one deadline
+  for (std::uint64_t i = 0; i != count; ++i) w.arm(timers[i], ns(1'000'000), i + 1);
+  for (std::uint64_t i = 0; i != count; ++i) REQUIRE_EQ(w.pop_due(ns(1'000'000)), &timers[i]);
+  REQUIRE(w.pop_due(ns(1'000'000)) == nullptr);
+  wheel_node& first = timers[count];
+  wheel_node& between = timers[count + 1];
+  wheel_node& last = timers[count + 2];  // where the number leads to: the third, in lane 2
+  w.arm(first, ns(500'000), 0);
+  w.arm(between, ns(600'000), 0);
+  w.arm(last, ns(1'000'000), count + 1);
+  CHECK(w.disarm(between));  // out of turn
+  CHECK_EQ(w.pop_due(ns(1'000'000)), &first);
+  CHECK_EQ(w.pop_due(ns(1'000'000)), &last);
 }
 
 TEST_CASE("wheel: what is due when the wheel gets lanes leaves first") {

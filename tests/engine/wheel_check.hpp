@@ -64,12 +64,13 @@ struct wheel_check {
       lane.for_each([&](const wheel_node& n) {
         expect(n.key_ <= w_.base_, "ready is due", n);
         expect(!r.is_sorted_ || last == nullptr || last->precedes(n), "a ready lane is sorted", n);
-        expect(Lanes == 1 || !r.is_sorted_ || r.is_in_step_ || !n.precedes(r.next_key_, r.next_sequence_),
+        expect(Lanes == 1 || !r.is_sorted_ || r.is_in_step_ ||
+                   !n.precedes(r.next_key_, r.next_sequence_),
                "nothing precedes the next", n);
         last = &n;
       });
     }
-    if (r.is_empty() != (nodes_ == before)) fail("ready knows whether it is empty");
+    if (r.was_empty_ && nodes_ != before) fail("ready is not empty without knowing");
     if (r.is_sorted_ && r.is_in_step_) in_step(r, nodes_ - before);
   }
 
@@ -108,16 +109,11 @@ struct wheel_check {
       for (unsigned below = 0; below != level; ++below) {
         for (unsigned slot = 0; slot != slots_per_level; ++slot) {
           if (s->aside.rows_[below].is_occupied(slot) &&
-              s->aside.rows_[below].earliest[slot] < w.earliest(s->at))
+              s->aside.rows_[below].heads[slot].earliest < w.earliest(s->at))
             fail("the bound of a split slot holds for what stands aside");
         }
       }
     }
-  }
-
-  template <typename Row>
-  static std::uint64_t latest_of(const Row& row, unsigned slot) {
-    return row.latest.empty() ? 0 : row.latest[slot];
   }
 
   template <typename Slots>
@@ -130,26 +126,27 @@ struct wheel_check {
       for (unsigned slot = 0; slot != slots_per_level; ++slot) {
         if (row.is_occupied(slot)) {
           if (slot <= digit_of(base, level)) fail("occupied slots lie after the base");
-          if (position_of(row.earliest[slot], base) != slot_position{level, slot}) {
+          if (position_of(row.heads[slot].earliest, base) != slot_position{level, slot}) {
             fail("the bound lies in its slot");
           }
         }
         for (const wheel_list& lane : row.slots[slot].lanes) {
           if (lane.empty()) continue;
           walk(lane, "slot");
-          const bool is_uniform = knows_uniform && row.is_occupied(slot) && s.is_uniform({level, slot});
+          bool is_uniform = false;
+          if constexpr (Slots::has_lanes)
+            is_uniform = knows_uniform && row.is_occupied(slot) && s.is_uniform({level, slot});
           const wheel_node* last = nullptr;
           lane.for_each([&](const wheel_node& n) {
             if (is_uniform) {
-              expect(n.key_ == row.earliest[slot], "a uniform slot has one deadline", n);
+              expect(n.key_ == row.heads[slot].earliest, "a uniform slot has one deadline", n);
               expect(last == nullptr || last->precedes(n), "a lane of a uniform slot is sorted", n);
-              expect(n.sequence_ <= latest_of(row, slot), "a slot knows who was filed last", n);
               last = &n;
             }
             expect(row.is_occupied(slot), "a node's slot is occupied", n);
             // A node that was put off stays where it was, so it may belong further out: never
             // nearer.
-            expect(row.earliest[slot] <= n.key_, "no node is before its slot's bound", n);
+            expect(row.heads[slot].earliest <= n.key_, "no node is before its slot's bound", n);
             expect(n.key_ > base, "slots lie after the base", n);
           });
         }
@@ -207,7 +204,7 @@ struct wheel_check {
       for (unsigned slot = 0; slot != slots_per_level; ++slot) {
         if (row.is_occupied(slot)) {
           out << "level " << level << " slot " << slot << " from "
-              << deadline_of(row.earliest[slot]).count() << "\n";
+              << deadline_of(row.heads[slot].earliest).count() << "\n";
         }
         for (const wheel_list& lane : row.slots[slot].lanes) show(out, "   ", lane);
       }

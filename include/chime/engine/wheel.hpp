@@ -208,7 +208,7 @@ constexpr void wheel::arm(wheel_node& n, nanoseconds deadline, std::uint64_t seq
   } else if (!stays) {
     unlink(n);
   } else if (wide_ != nullptr) {
-    wide_->changes(n.key_, base_);
+    wide_->one_is_put_off();
   }
   n.key_ = key;
   n.sequence_ = sequence;
@@ -254,8 +254,9 @@ template <typename Slots>
 constexpr void wheel::enter(Slots& slots, slot_position first) noexcept {
   base_ = slots.earliest(first);  // nothing that is left is earlier
   if constexpr (Slots::has_lanes) {
-    if (slots.is_uniform(first))
-      return slots.hand_over(first, [&](auto&... lanes) { slots.ready.adopt(lanes...); });
+    // (To take over few is no faster than to empty the slot.)
+    if (slots.filed(first) >= big_slot_ / 32 && slots.is_uniform(first))
+      return slots.hand_over(first, [&](auto& lanes) { slots.ready.adopt(lanes); });
     slots.ahead.enter(slots, first, base_);
   }
   refile(slots, first);

@@ -35,55 +35,53 @@ class wheel_ready {
   wheel_ready& operator=(const wheel_ready&) = delete;
 
   constexpr void push_back(wheel_node& n) noexcept {
-    if (is_empty()) {
+    if (was_empty_) {
       first_ = last_ = 0;
       is_in_step_ = is_sorted_ = true;
+      was_empty_ = false;
       expect(0, 0);
     } else {
       if (n.precedes(latest_key_, latest_sequence_)) is_sorted_ = false;
       last_ = (last_ + 1) % Lanes;
     }
-    latest_key_ = n.key_;
-    latest_sequence_ = n.sequence_;
+    is_latest(n);
     lanes_[last_].push_back(n);
   }
 
-  /// Takes over lists of nodes that have one deadline, each in the order in which they leave.
-  /// \param latest the sequence number of the last of them \pre it is empty
-  constexpr void adopt(std::array<wheel_list, Lanes>& lanes, wheel_key deadline,
-                       std::uint64_t latest) noexcept {
-    for (std::size_t i = 0; i != Lanes; ++i) lanes_[i].append(lanes[i]);
+  /// Takes over lists of nodes, each in the order in which they leave. \pre it is empty
+  constexpr void adopt(std::array<wheel_list, Lanes>& lanes) noexcept {
+    latest_key_ = latest_sequence_ = 0;
+    for (std::size_t i = 0; i != Lanes; ++i) {
+      lanes_[i].append(lanes[i]);
+      if (!lanes_[i].empty() && !lanes_[i].back().precedes(latest_key_, latest_sequence_))
+        is_latest(lanes_[i].back());
+    }
+    was_empty_ = false;
     is_sorted_ = true;
     is_in_step_ = Lanes == 1;
-    latest_key_ = deadline;
-    latest_sequence_ = latest;
     expect(0, 0);
   }
 
   /// The one that leaves first, or null.
   [[nodiscard]] constexpr wheel_node* front() noexcept {
     if (!is_sorted_) sort();
-    if (is_in_step_) return lanes_[first_].empty() ? nullptr : &lanes_[first_].front();
-    if (wheel_list& lane = lanes_[next_sequence_ % Lanes]; !lane.empty() && is_next(lane.front()))
-      return &lane.front();
-    wheel_node* least = nullptr;
-    for (wheel_list& lane : lanes_)
-      if (!lane.empty() && (least == nullptr || lane.front().precedes(*least)))
-        least = &lane.front();
-    if (least != nullptr) expect(least->key_, least->sequence_);
-    return least;
+    wheel_node* const first = is_in_step_ ? front_in_turn() : least();
+    if (first == nullptr) was_empty_ = true;
+    return first;
   }
 
   /// Takes a node out. \pre it is in here
   constexpr void remove(wheel_node& n) noexcept {
-    assert(n.is_armed());
     if constexpr (Lanes != 1) {
-      if (is_in_step_ && &lanes_[first_].front() == &n)
+      if (!is_in_step_) {
+        if (is_next(n)) ++next_sequence_;
+        prefetch(n.next->next);
+      } else if (&lanes_[first_].front() == &n) {
         first_ = (first_ + 1) % Lanes;
-      else
+        prefetch(n.next);
+      } else {
         is_in_step_ = false;
-      if (is_next(n)) ++next_sequence_;
-      prefetch(n.next->next);
+      }
     }
     n.unlink();
   }
@@ -93,6 +91,7 @@ class wheel_ready {
   constexpr void drain(Function file) noexcept {
     std::array<wheel_node*, Lanes> chains{};
     for (std::size_t i = 0; i != Lanes; ++i) chains[i] = lanes_[i].take_all();
+    was_empty_ = true;
     for (wheel_node* chain : chains) {
       while (chain != nullptr) {
         wheel_node& n = *chain;
@@ -106,25 +105,42 @@ class wheel_ready {
   template <typename Function>
   constexpr void clear(Function empty) noexcept {
     for (wheel_list& lane : lanes_) empty(lane);
+    was_empty_ = true;
   }
 
  private:
   friend struct wheel_check;
 
+  [[nodiscard]] constexpr wheel_node* front_in_turn() noexcept {
+    wheel_list& lane = lanes_[Lanes == 1 ? 0 : first_];
+    return lane.empty() ? nullptr : &lane.front();
+  }
+
+  [[nodiscard]] constexpr wheel_node* least() noexcept {
+    if (wheel_list& lane = lanes_[next_sequence_ % Lanes]; !lane.empty() && is_next(lane.front()))
+      return &lane.front();
+    wheel_node* first = nullptr;
+    for (wheel_list& lane : lanes_)
+      if (!lane.empty() && (first == nullptr || lane.front().precedes(*first)))
+        first = &lane.front();
+    if (first != nullptr) expect(first->key_, first->sequence_);
+    return first;
+  }
+
+  /// No node in here leaves after this one.
+  constexpr void is_latest(const wheel_node& n) noexcept {
+    latest_key_ = n.key_;
+    latest_sequence_ = n.sequence_;
+  }
+
   /// Nothing in here precedes this.
   constexpr void expect(wheel_key key, std::uint64_t sequence) noexcept {
+    if constexpr (Lanes == 1) return;
     next_key_ = key;
     next_sequence_ = sequence;
   }
   [[nodiscard]] constexpr bool is_next(const wheel_node& n) const noexcept {
     return n.sequence_ == next_sequence_ && n.key_ == next_key_;
-  }
-
-  [[nodiscard]] constexpr bool is_empty() const noexcept {
-    if (is_in_step_) return lanes_[first_].empty();
-    for (const wheel_list& lane : lanes_)
-      if (!lane.empty()) return false;
-    return true;
   }
 
   constexpr void sort() noexcept {
@@ -134,13 +150,13 @@ class wheel_ready {
     expect(0, 0);
     if (lanes_[0].empty()) return;
     lanes_[0].sort();
-    latest_key_ = lanes_[0].back().key_;
-    latest_sequence_ = lanes_[0].back().sequence_;
+    is_latest(lanes_[0].back());
   }
 
   std::array<wheel_list, Lanes> lanes_;
   std::size_t first_ = 0;  // lane of the one that leaves first, while they are in step
   std::size_t last_ = 0;   // lane of the one that came last
+  bool was_empty_ = true;  // when last looked at, and nothing has come since
   bool is_in_step_ = true;
   bool is_sorted_ = true;
   wheel_key latest_key_ = 0;  // of the one that came last

@@ -12,6 +12,7 @@
 #include <chime/engine/wheel_node.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace chime::engine {
 
@@ -60,8 +61,9 @@ inline void prefetch([[maybe_unused]] const void* p) noexcept {
 /// `earliest` of a slot may be lower than any deadline in it, but never higher. It is exact while a
 ///     node with that deadline stands at the front, where `insert` puts each new earliest one.
 ///
-/// Where all nodes of a slot were filed with one deadline, in the order in which they leave, each lane is in
-/// that order too: the slot is *uniform*, and need not be emptied one by one when it comes due.
+/// Where all nodes of a slot were filed with one deadline, in the order in which they leave, and none
+/// was put off since, each lane is in that order too: the slot is *uniform*, and when it comes due,
+/// its lanes can be taken over as they are.
 template <std::size_t Lanes>
 class wheel_slots {
  public:
@@ -72,19 +74,12 @@ class wheel_slots {
   wheel_slots& operator=(const wheel_slots&) = delete;
 
   /// Files a node. \pre its key > base
-  constexpr void insert(wheel_node& n, wheel_key base) noexcept {
+  [[gnu::always_inline]] constexpr void insert(wheel_node& n, wheel_key base) noexcept {
     assert(n.key_ > base);
     const auto [level, slot] = position_of(n.key_, base);
     row& r = rows_[level];
-    if constexpr (has_lanes) {
-      ++r.filed[slot];
-      if (!r.is_occupied(slot))
-        r.uniform |= bit(slot);
-      else if (n.key_ != r.earliest[slot] || n.sequence_ < r.latest[slot])
-        r.uniform &= ~bit(slot);
-      r.latest[slot] = n.sequence_;
-    }
-    if (!r.is_occupied(slot) || n.key_ < r.earliest[slot]) {
+    if constexpr (has_lanes) count(r.heads[slot], r.slots[slot], n);
+    if (!r.is_occupied(slot) || n.key_ < r.heads[slot].earliest) {
       mark({level, slot}, n.key_);
       r.slots[slot].lanes[0].push_front(n);
     } else {
@@ -106,7 +101,7 @@ class wheel_slots {
 
   /// No deadline in the slot lies before this one. \pre the slot is occupied
   [[nodiscard]] constexpr wheel_key earliest(slot_position at) const noexcept {
-    return rows_[at.level].earliest[at.slot];
+    return rows_[at.level].heads[at.slot].earliest;
   }
 
   /// Whether `earliest` is known to be the deadline of a node in the slot, and not only a bound.
@@ -115,30 +110,26 @@ class wheel_slots {
     return !lane.empty() && lane.front().key_ == earliest(at);
   }
 
-  /// Whether all its nodes have the deadline `earliest`, and each lane is in the order in which they leave.
-  /// \pre the slot is occupied
+  /// Whether all its nodes have the deadline `earliest`, and each lane is in the order in which they
+  /// leave. False where that is not known. \pre the slot is occupied
   [[nodiscard]] constexpr bool is_uniform(slot_position at) const noexcept {
-    return (rows_[at.level].uniform & bit(at.slot)) != 0;
+    const head& h = rows_[at.level].heads[at.slot];
+    return !h.is_mixed && h.put_off_before == put_off_;
   }
 
-  /// A node that was filed with `key` has been changed in its place, or will be.
-  constexpr void changes(wheel_key key, wheel_key base) noexcept {
-    const auto [level, slot] = position_of(key, base);
-    rows_[level].uniform &= ~bit(slot);
-  }
+  /// Some node, wherever it is, has another deadline from now on, in the place that it has.
+  constexpr void one_is_put_off() noexcept { ++put_off_; }
 
-  /// Hands over the lanes of a uniform slot, and the sequence number of the node that leaves last, and
-  /// leaves it empty.
+  /// Hands over the lanes of a uniform slot and leaves it empty.
   template <typename Function>
   constexpr void hand_over(slot_position at, Function take) noexcept {
-    row& r = rows_[at.level];
-    take(r.slots[at.slot].lanes, r.earliest[at.slot], r.latest[at.slot]);
+    take(rows_[at.level].slots[at.slot].lanes);
     vacate(at);
   }
 
   /// How many nodes were filed in the slot since it was empty: no fewer than are in it.
   [[nodiscard]] constexpr std::uint32_t filed(slot_position at) const noexcept {
-    return rows_[at.level].filed[at.slot];
+    return rows_[at.level].heads[at.slot].filed;
   }
 
   /// Calls `f` with the slot that comes next in each level.
@@ -178,30 +169,41 @@ class wheel_slots {
   template <typename Function>
   constexpr void drain(slot_position at, Function file) noexcept {
     vacate(at);
+    if constexpr (!has_lanes) {
+      wheel_node* chain = rows_[at.level].slots[at.slot].lanes[0].take_all();
+      while (chain != nullptr) {
+        wheel_node& n = *chain;
+        chain = wheel_list::next_in(n);
+        file(n);
+      }
+      return;
+    }
     wheel_node* chains[Lanes];
+    unsigned lanes = 0;  // one bit a lane that has nodes left
     for (std::size_t i = 0; i != Lanes; ++i) {
       chains[i] = rows_[at.level].slots[at.slot].lanes[i].take_all();
+      if (chains[i] != nullptr) lanes |= 1U << i;
     }
+    if (lanes == 0) return;
+    const auto file_one_of = [&](std::size_t lane) {
+      wheel_node& n = *chains[lane];
+      chains[lane] = wheel_list::next_in(n);
+      if (chains[lane] == nullptr) lanes &= ~(1U << lane);
+      if constexpr (has_lanes) prefetch(chains[lane]);  // needed again a round later
+      file(n);
+    };
     // Around the lanes in the order in which the nodes were dealt, so that equal deadlines come out
     // sorted: first whatever was put at the front, then from the lane of the one after it.
     std::size_t begin = 0;
     if (has_lanes && chains[0] != nullptr) {
-      wheel_node& n = *chains[0];
-      chains[0] = wheel_list::next_in(n);
-      begin = (n.sequence_ + 1) % Lanes;
-      file(n);
+      begin = (chains[0]->sequence_ + 1) % Lanes;
+      file_one_of(0);
     }
-    for (bool more = true; more;) {
-      more = false;
-      for (std::size_t i = 0; i != Lanes; ++i) {
-        wheel_node*& chain = chains[(begin + i) % Lanes];
-        if (chain == nullptr) continue;
-        wheel_node& n = *chain;
-        chain = wheel_list::next_in(n);
-        if constexpr (has_lanes) prefetch(chain);  // needed again a round later
-        file(n);
-        more = true;
-      }
+    while (lanes != 0) {
+      for (unsigned later = lanes >> begin << begin; later != 0; later &= later - 1)
+        file_one_of(static_cast<std::size_t>(std::countr_zero(later)));
+      for (unsigned before = lanes & ((1U << begin) - 1); before != 0; before &= before - 1)
+        file_one_of(static_cast<std::size_t>(std::countr_zero(before)));
     }
   }
 
@@ -234,7 +236,7 @@ class wheel_slots {
     from.for_each_occupied(into.level, [&](slot_position at) {
       row& r = from.rows_[at.level];
       // The first that is met is the first in time: its bound holds for all.
-      if (!target.is_occupied(into.slot)) mark(into, r.earliest[at.slot]);
+      if (!target.is_occupied(into.slot)) mark(into, r.heads[at.slot].earliest);
       move_nodes(r, at.slot, target, into.slot);
       from.vacate(at);
     });
@@ -245,7 +247,7 @@ class wheel_slots {
     from.for_each_occupied(level_count, [&](slot_position at) {
       row& r = from.rows_[at.level];
       assert(!rows_[at.level].is_occupied(at.slot));
-      mark(at, r.earliest[at.slot]);
+      mark(at, r.heads[at.slot].earliest);
       move_nodes(r, at.slot, rows_[at.level], at.slot);
       from.vacate(at);
     });
@@ -255,6 +257,19 @@ class wheel_slots {
   friend struct wheel_check;
 
   static constexpr std::uint64_t bit(unsigned slot) noexcept { return std::uint64_t{1} << slot; }
+
+  struct plain_head {
+    wheel_key earliest = 0;  // while the slot is occupied
+  };
+  // (Aligned, for its address to be found by a shift: 5 % of an expiration.)
+  struct alignas(32) lanes_head : plain_head {
+    std::uint64_t put_off_before = 0;  // how many were, anywhere, when the first node was filed
+    std::uint32_t filed = 0;           // since the slot was empty
+    bool is_mixed = false;             // not all with one deadline, or not in order
+  };
+
+  /// What is known of a slot.
+  using head = std::conditional_t<has_lanes, lanes_head, plain_head>;
 
   struct lane_set {
     std::array<wheel_list, Lanes> lanes;
@@ -272,28 +287,38 @@ class wheel_slots {
       return (occupied & bit(slot)) != 0;
     }
 
-    std::uint64_t occupied = 0;                         // one bit a slot
-    std::uint64_t uniform = 0;                          // the same, of occupied slots
-    unsigned pinned = slots_per_level;                  // none
-    std::array<wheel_key, slots_per_level> earliest{};  // of occupied slots
-    std::array<std::uint32_t, has_lanes ? slots_per_level : 0> filed{};
-    std::array<std::uint64_t, has_lanes ? slots_per_level : 0> latest{};  // sequence number filed
+    std::uint64_t occupied = 0;         // one bit a slot
+    unsigned pinned = slots_per_level;  // none
+    std::array<head, slots_per_level> heads;
     std::array<lane_set, slots_per_level> slots;
   };
+
+  /// A node is to be put in a slot.
+  constexpr void count(head& h, const lane_set& nodes, const wheel_node& n) noexcept {
+    if (h.filed++ == 0) {
+      h.is_mixed = false;
+      h.put_off_before = put_off_;
+    } else if (n.key_ != h.earliest) {
+      h.is_mixed = true;
+    } else if (const wheel_list& lane = nodes.lanes[n.sequence_ % Lanes];
+               !lane.empty() && n.precedes(lane.back())) {
+      h.is_mixed = true;
+    }
+  }
 
   /// Marks a slot as empty.
   constexpr void vacate(slot_position at) noexcept {
     row& r = rows_[at.level];
     r.occupied &= ~bit(at.slot);
     if (r.occupied == 0) occupied_levels_ &= ~(1U << at.level);
-    if constexpr (has_lanes) r.filed[at.slot] = 0;
+    if constexpr (has_lanes) r.heads[at.slot].filed = 0;
   }
 
   /// Marks a slot as occupied by what is not before `earliest`.
   constexpr void mark(slot_position at, wheel_key earliest) noexcept {
     occupied_levels_ |= 1U << at.level;
     rows_[at.level].occupied |= bit(at.slot);
-    rows_[at.level].earliest[at.slot] = earliest;
+    rows_[at.level].heads[at.slot].earliest = earliest;
   }
 
   /// Calls `f` with each occupied slot below a level, in the order of time. `f` may vacate it.
@@ -308,11 +333,14 @@ class wheel_slots {
   static constexpr void move_nodes(row& from, unsigned slot, row& to, unsigned into) noexcept {
     for (std::size_t i = 0; i != Lanes; ++i)
       to.slots[into].lanes[i].append(from.slots[slot].lanes[i]);
-    if constexpr (has_lanes) to.filed[into] += from.filed[slot];
-    to.uniform &= ~bit(into);
+    if constexpr (has_lanes) {
+      to.heads[into].filed += from.heads[slot].filed;
+      to.heads[into].is_mixed = true;
+    }
   }
 
   std::uint32_t occupied_levels_ = 0;  // one bit a level
+  std::uint64_t put_off_ = 0;          // how many were
   std::array<row, level_count> rows_;
 };
 

@@ -511,24 +511,30 @@ class service final : public boost::asio::execution_context::service {
   void collect_due() noexcept {
     if (waits_ == 0 && !virtual_) return;  // for nobody
     scheduler_.look();
-    // Of many timers none is in the processor's caches: asks for all of them before using any, with
-    // what stands around them, a detail::timer_state, and behind their waits, a coroutine's frame.
-    engine::scheduler::expired due[fair_share];
-    unsigned count = 0;
-    while (count < fair_share && (due[count] = scheduler_.pop_due()).timer)
-      prefetch_around(due[count++].timer, 56, 264);
-    for (unsigned i = 0; i < count; ++i) {
-      auto& t = static_cast<hosted_timer&>(*due[i].timer);
-      if (t.expire(due[i].now)) {
-        if (operation* const op = take_waiter(t)) {
-          prefetch_around(op, 0, 320);
-          --waits_;
-          ready_.push_back(*op);
-        }
-      }
-      if (const nanoseconds again = t.next_deadline(); again != rules::never)
-        engine::time_line::file(t, t.line(), again);
+    // Of many timers none is in the processor's caches: asks for each a while before it is used, with
+    // what stands around it, a detail::timer_state, and behind its wait, a coroutine's frame.
+    constexpr unsigned ahead = 32;
+    engine::scheduler::expired due[ahead];
+    unsigned taken = 0;
+    unsigned expired = 0;
+    while (taken != fair_share && (due[taken % ahead] = scheduler_.pop_due()).timer) {
+      prefetch_around(due[taken % ahead].timer, 56, 264);
+      if (++taken >= ahead) expire(due[expired++ % ahead]);
     }
+    while (expired != taken) expire(due[expired++ % ahead]);
+  }
+
+  void expire(const engine::scheduler::expired& due) noexcept {
+    auto& t = static_cast<hosted_timer&>(*due.timer);
+    if (t.expire(due.now)) {
+      if (operation* const op = take_waiter(t)) {
+        prefetch_around(op, 0, 320);
+        --waits_;
+        ready_.push_back(*op);
+      }
+    }
+    if (const nanoseconds again = t.next_deadline(); again != rules::never)
+      engine::time_line::file(t, t.line(), again);
   }
 
   /// Has `serve` called when it is time to look, if anybody waits.
