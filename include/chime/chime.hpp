@@ -19,6 +19,7 @@
 #include <chime/posix_timer.hpp>
 #include <chime/rules.hpp>
 #include <chime/setting.hpp>
+#include <chime/sleep.hpp>
 #include <chime/thread_clock.hpp>
 #include <chime/timerfd.hpp>
 #include <chime/version.hpp>
