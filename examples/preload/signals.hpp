@@ -69,6 +69,10 @@ void adopt() noexcept;
 
 [[nodiscard]] arrival arrival_of(const ::siginfo_t& info) noexcept;
 
+/// A signal has been accepted: makes of it what the program is to see. False: nothing, it is a
+/// leftover.
+[[nodiscard]] bool accept(::siginfo_t& info) noexcept;
+
 /// In a child of fork(2): what was known of threads was of the parent's.
 void after_fork() noexcept;
 

@@ -6,11 +6,11 @@
 
 #include <support/kernel_timerfd.hpp>
 #include <support/no_leak.hpp>
+#include <support/one_cpu.hpp>
 #include <support/skipped.hpp>
 
 #include <doctest/doctest.h>
 
-#include <sched.h>
 #include <sys/epoll.h>
 
 #include <array>
@@ -41,24 +41,6 @@ bool is_held_at_the_end(const shim::descriptor& timer, timerfd_set_flags flags, 
   return left.value <= never - before + others_step &&
          left.value >= never - now(clock) - others_step && left.interval == never;
 }
-
-/// Keeps this thread on the processor it runs on.
-class pinned {
- public:
-  pinned() {
-    REQUIRE_EQ(::sched_getaffinity(0, sizeof before_, &before_), 0);
-    ::cpu_set_t here;
-    CPU_ZERO(&here);
-    CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &here);
-    REQUIRE_EQ(::sched_setaffinity(0, sizeof here, &here), 0);
-  }
-  pinned(const pinned&) = delete;
-  pinned& operator=(const pinned&) = delete;
-  ~pinned() { ::sched_setaffinity(0, sizeof before_, &before_); }
-
- private:
-  ::cpu_set_t before_;
-};
 
 }  // namespace
 
@@ -127,7 +109,7 @@ TEST_CASE_FIXTURE(no_leak,
 }
 
 TEST_CASE_FIXTURE(no_leak, "E6: equal deadlines expire in the order in which they were armed") {
-  const pinned to_one_processor;  // and so to one queue of the kernel's
+  const support::on_one_cpu here;  // and so to one queue of the kernel's
   constexpr std::array<std::size_t, 8> order{5, 2, 7, 0, 1, 6, 4, 3};
   std::array<shim::descriptor, order.size()> timers;
   const shim::descriptor epoll{::epoll_create1(EPOLL_CLOEXEC)};

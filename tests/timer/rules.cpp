@@ -5,13 +5,13 @@
 // in clock_set.cpp, W2 to W4 are in line.cpp and cancellation.cpp.
 #include "support/asio.hpp"
 #include "support/on_its_way.hpp"
+#include "support/one_cpu.hpp"
 
 #include <chime/timerfd.hpp>
 
 #include <doctest/doctest.h>
 #include <boost/asio/io_context.hpp>
 
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,29 +43,6 @@ template <class TimePoint>
 nanoseconds since_epoch(TimePoint t) {
   return t.time_since_epoch();
 }
-
-// Keeps the thread on one CPU: timers that are armed on different CPUs are kept in different
-// queues.
-class pinned {
- public:
-  pinned() {
-    REQUIRE(::sched_getaffinity(0, sizeof before_, &before_) == 0);
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-      if (!CPU_ISSET(cpu, &before_)) continue;
-      CPU_SET(cpu, &one);
-      break;
-    }
-    REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
-  }
-  pinned(const pinned&) = delete;
-  pinned& operator=(const pinned&) = delete;
-  ~pinned() { ::sched_setaffinity(0, sizeof before_, &before_); }
-
- private:
-  cpu_set_t before_{};
-};
 
 }  // namespace
 
@@ -225,7 +202,7 @@ TEST_CASE("E3 E7 a one-shot timer set in the past expires at once, once") {
 }
 
 TEST_CASE("E6 timers with one deadline expire in the order in which they were armed") {
-  const pinned here;
+  const support::on_one_cpu here;
   asio::io_context context;
   std::vector<timer> timers;
   for (int i = 0; i < 8; ++i) timers.emplace_back(context);
