@@ -4,10 +4,13 @@
 
 #include <chime/basic_timer.hpp>
 #include <chime/clock.hpp>
+#include <chime/duration.hpp>
 #include <chime/user/posix_timer.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include <chrono>
@@ -15,11 +18,13 @@
 
 namespace chime {
 
-/// A clock that a coroutine of Asio's can sleep by. (By the CPU time of a thread it cannot, for it
-/// has none of its own; clock_nanosleep(2) refuses that of the calling thread, too.)
+/// A clock that a coroutine of Asio's can sleep by: realtime_clock, monotonic_clock, boottime_clock,
+/// tai_clock or process_cpu_clock. (A coroutine has no thread of its own by whose CPU time it could;
+/// clock_nanosleep(2) refuses that of the calling thread, too.)
 template <class Clock>
-concept sleeping_clock = requires { Clock::kind; } && Clock::kind != clock_kind::thread_cpu &&
-                         Clock::kind != clock_kind::user_cpu;
+concept sleeping_clock =
+    requires { Clock::kind; } && without_alarm(Clock::kind) == Clock::kind &&
+    Clock::kind != clock_kind::thread_cpu && Clock::kind != clock_kind::user_cpu;
 
 /// Sleeps in a coroutine of Asio's, or says for how long another operation may take.
 ///
@@ -29,21 +34,22 @@ concept sleeping_clock = requires { Clock::kind; } && Clock::kind != clock_kind:
 /// The time counts from where it is awaited. The engine keeps it, so a sleep takes no descriptor and
 /// no system call of its own, and it is virtual where the context's time is (see virtual_time.hpp).
 ///
-/// \tparam Clock by which to sleep: steps of realtime_clock and tai_clock do not change when it ends
-///         (C2), boottime_clock counts suspend, and process_cpu_clock stands while nobody computes
+/// \tparam Clock by which to sleep: steps of realtime_clock do not change when it ends (C2),
+///         boottime_clock counts suspend, and process_cpu_clock stands while nobody computes
 /// \param length zero or less ends at once; what is longer than 2^63 - 1 ns never does (E8)
 /// \throws system_error of operation_aborted if the coroutine is cancelled, of errc::invalid_argument
-///         for a NaN, and of EOPNOTSUPP for an alarm clock
-template <sleeping_clock Clock = monotonic_clock, class Rep, class Period,
-          class Executor = boost::asio::any_io_executor>
+///         for a NaN
+template <sleeping_clock Clock = monotonic_clock, class Executor = boost::asio::any_io_executor,
+          class Rep, class Period>
 [[nodiscard]] boost::asio::awaitable<void, Executor> sleep_for(
     std::chrono::duration<Rep, Period> length) {
-  basic_timer<user::posix_timer<Clock>, Executor> timer{co_await boost::asio::this_coro::executor};
-  if (length <= length.zero())
-    timer.expires_at(timer.now());
-  else
-    timer.expires_after(length);
-  co_await timer.async_wait();
+  namespace asio = boost::asio;
+  const Executor executor = co_await asio::this_coro::executor;
+  // (A timer that is set to zero would be disarmed.)
+  if (length <= length.zero()) co_return co_await asio::post(executor, asio::deferred);
+  basic_timer<user::posix_timer<Clock>, Executor> timer{executor};
+  timer.expires_after(length);
+  co_await timer.async_wait(asio::deferred);
 }
 
 namespace detail {
@@ -60,14 +66,18 @@ using clock_of_time_point =
 /// when the clock says so (C2).
 ///
 ///     co_await chime::sleep_until(chime::realtime_clock::now() + 24h);
-template <class Clock, class Duration, class Executor = boost::asio::any_io_executor>
+template <class Executor = boost::asio::any_io_executor, class Clock, class Duration>
   requires sleeping_clock<detail::clock_of_time_point<Clock>>
 [[nodiscard]] boost::asio::awaitable<void, Executor> sleep_until(
     std::chrono::time_point<Clock, Duration> when) {
-  basic_timer<user::posix_timer<detail::clock_of_time_point<Clock>>, Executor> timer{
-      co_await boost::asio::this_coro::executor};
+  namespace asio = boost::asio;
+  const Executor executor = co_await asio::this_coro::executor;
+  basic_timer<user::posix_timer<detail::clock_of_time_point<Clock>>, Executor> timer{executor};
+  const auto instant = to_nanoseconds(when.time_since_epoch());
+  if (instant && *instant <= timer.now().time_since_epoch())
+    co_return co_await asio::post(executor, asio::deferred);
   timer.expires_at(when);
-  co_await timer.async_wait();
+  co_await timer.async_wait(asio::deferred);
 }
 
 }  // namespace chime

@@ -65,6 +65,8 @@ TEST_CASE_FIXTURE(sleeper, "sleep_for: zero, or less, ends at once") {
   CHECK(is_up());
   sleep(sleep_for(-std::numeric_limits<double>::infinity() * 1s));
   CHECK(is_up());
+  sleep(sleep_for<chime::process_cpu_clock>(0s));  // of which none has been used
+  CHECK(is_up());
 }
 
 TEST_CASE_FIXTURE(sleeper, "sleep_for: rounds up (W6), never ends where that is too long (E8)") {
@@ -73,7 +75,7 @@ TEST_CASE_FIXTURE(sleeper, "sleep_for: rounds up (W6), never ends where that is 
   pass(1ns);
   CHECK(is_up());
   sleep(sleep_for(std::chrono::hours::max()));
-  pass(24h * 365'000);
+  pass(24h * 365 * 200);
   CHECK_FALSE(ended);
 }
 
@@ -124,6 +126,16 @@ TEST_CASE_FIXTURE(sleeper, "sleep_until: follows its clock where that is set (C2
   CHECK(is_up());
   sleep(sleep_until(std::chrono::time_point_cast<std::chrono::days>(midnight) - 48h));
   CHECK(is_up());
+}
+
+TEST_CASE_FIXTURE(sleeper, "sleep_until: the epoch, what is before it, the end of time (E8)") {
+  sleep(sleep_until(monotonic_clock::time_point{}));
+  CHECK(is_up());
+  sleep(sleep_until(realtime_clock::time_point::min()));
+  CHECK(is_up());
+  sleep(sleep_until(std::chrono::sys_time<std::chrono::hours>::max()));
+  pass(24h * 365 * 200);
+  CHECK_FALSE(ended);
 }
 
 TEST_CASE_FIXTURE(sleeper, "sleep_for: says for how long another operation may take") {

@@ -331,13 +331,14 @@ TEST_CASE("wheel: of many that are due some are disarmed, put off, or joined by 
 TEST_CASE(
     "wheel: of many with one deadline some are disarmed, put off or called forward before it") {
   constexpr std::size_t count = 500;
-  std::array<wheel_node, count + 3> timers;
+  std::array<wheel_node, count + 1> timers;
+  std::array<wheel_node, count> others;
   wheel w{1};
   const nanoseconds deadline{1'000'000'000};
   w.arm(timers[count], ns(1));  // not the first, and sequence numbers with gaps
   std::vector<std::size_t> expected;
   for (std::size_t i = 0; i != count; ++i) {
-    if (i % 7 == 3) w.arm(timers[count + 1], ns(2'000'000'000'000));
+    if (i % 7 == 3) w.arm(others[i], ns(2'000'000'000'000));
     w.arm(timers[i], deadline);
     expected.push_back(i);
   }
@@ -399,6 +400,18 @@ TEST_CASE("wheel: the number after the last of many may be that of a later one")
   CHECK(w.disarm(between));  // out of turn
   CHECK_EQ(w.pop_due(ns(1'000'000)), &first);
   CHECK_EQ(w.pop_due(ns(1'000'000)), &last);
+}
+
+TEST_CASE("wheel: what has left out of turn, as the next to leave, may come back to its place") {
+  std::array<wheel_node, 11> timers;
+  wheel w{1, 1};
+  for (std::uint64_t i = 0; i != 10; ++i) w.arm(timers[i], ns(1'000), i);
+  for (std::uint64_t i = 0; i != 9; ++i) REQUIRE_EQ(w.pop_due(ns(1'000)), &timers[i]);
+  w.disarm(timers[9]);
+  w.arm(timers[9], ns(1'000), 9);
+  w.arm(timers[10], ns(1'000), 10);
+  CHECK_EQ(w.pop_due(ns(1'000)), &timers[9]);
+  CHECK_EQ(w.pop_due(ns(1'000)), &timers[10]);
 }
 
 TEST_CASE("wheel: what is due when the wheel gets lanes leaves first") {

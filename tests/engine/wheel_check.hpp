@@ -70,7 +70,7 @@ struct wheel_check {
         last = &n;
       });
     }
-    if (r.was_empty_ && nodes_ != before) fail("ready is not empty without knowing");
+    if (r.known_empty_ && nodes_ != before) fail("ready is not empty without knowing");
     if (r.is_sorted_ && r.is_in_step_) in_step(r, nodes_ - before);
   }
 

@@ -48,10 +48,12 @@ namespace chime::engine {
 /// armed, re-armed or disarmed.
 ///
 /// Arming, disarming and re-arming take constant time and allocate nothing, but for one table of
-/// about 100 kB when the wheel first outgrows its caches (`lanes_from`). Popping takes amortised
+/// about 110 kB when the wheel first outgrows its caches (`lanes_from`). Popping takes amortised
 /// constant time, as a node falls through a level at most once. A single pop may have to empty a
 /// slot first; if that is big, and pops came in the time before, those have done most of it (see
-/// wheel_ahead: another such table for each level where that happens). A timer that is put off stays
+/// wheel_ahead: another such table for each level where that happens). One whose timers all have one
+/// deadline is taken over as it is, unless another timer comes in, or any is put off, at the last
+/// moment: then that pop does it all. A timer that is put off stays
 /// in its slot until that comes up: only its node is written.
 class wheel {
  public:
@@ -61,7 +63,7 @@ class wheel {
   static constexpr std::size_t default_lanes_from = 8'000;
 
   /// A slot with lanes that has had this many timers is emptied before its time (see wheel_ahead).
-  /// Fewer are no pause worth the trouble.
+  /// Fewer are no pause worth the trouble. (A 32nd of it is worth being taken over.)
   static constexpr std::uint32_t default_big_slot = 2'000;
 
   constexpr explicit wheel(std::size_t lanes_from = default_lanes_from,
@@ -254,7 +256,7 @@ template <typename Slots>
 constexpr void wheel::enter(Slots& slots, slot_position first) noexcept {
   base_ = slots.earliest(first);  // nothing that is left is earlier
   if constexpr (Slots::has_lanes) {
-    // (To take over few is no faster than to empty the slot.)
+    // (Few are emptied as fast.)
     if (slots.filed(first) >= big_slot_ / 32 && slots.is_uniform(first))
       return slots.hand_over(first, [&](auto& lanes) { slots.ready.adopt(lanes); });
     slots.ahead.enter(slots, first, base_);

@@ -107,7 +107,7 @@ class wheel_ahead {
 
     slot_position at{};
     wheel_key base = 0;  // within the slot, and before all that stands aside
-    std::uint32_t idle_until = 0;
+    std::uint64_t idle_until = 0;
     slots aside;
   };
 

@@ -35,16 +35,17 @@ class wheel_ready {
   wheel_ready& operator=(const wheel_ready&) = delete;
 
   constexpr void push_back(wheel_node& n) noexcept {
-    if (was_empty_) {
+    if (known_empty_) {
       first_ = last_ = 0;
       is_in_step_ = is_sorted_ = true;
-      was_empty_ = false;
+      known_empty_ = false;
       expect(0, 0);
     } else {
-      if (n.precedes(latest_key_, latest_sequence_)) is_sorted_ = false;
+      // (Nor behind itself: one that left out of turn and is back, where the next was its successor.)
+      if (!leaves_last(n)) is_sorted_ = false;
       last_ = (last_ + 1) % Lanes;
     }
-    is_latest(n);
+    set_latest(n);
     lanes_[last_].push_back(n);
   }
 
@@ -53,10 +54,9 @@ class wheel_ready {
     latest_key_ = latest_sequence_ = 0;
     for (std::size_t i = 0; i != Lanes; ++i) {
       lanes_[i].append(lanes[i]);
-      if (!lanes_[i].empty() && !lanes_[i].back().precedes(latest_key_, latest_sequence_))
-        is_latest(lanes_[i].back());
+      if (!lanes_[i].empty() && leaves_last(lanes_[i].back())) set_latest(lanes_[i].back());
     }
-    was_empty_ = false;
+    known_empty_ = false;
     is_sorted_ = true;
     is_in_step_ = Lanes == 1;
     expect(0, 0);
@@ -66,7 +66,7 @@ class wheel_ready {
   [[nodiscard]] constexpr wheel_node* front() noexcept {
     if (!is_sorted_) sort();
     wheel_node* const first = is_in_step_ ? front_in_turn() : least();
-    if (first == nullptr) was_empty_ = true;
+    if (first == nullptr) known_empty_ = true;
     return first;
   }
 
@@ -91,7 +91,7 @@ class wheel_ready {
   constexpr void drain(Function file) noexcept {
     std::array<wheel_node*, Lanes> chains{};
     for (std::size_t i = 0; i != Lanes; ++i) chains[i] = lanes_[i].take_all();
-    was_empty_ = true;
+    known_empty_ = true;
     for (wheel_node* chain : chains) {
       while (chain != nullptr) {
         wheel_node& n = *chain;
@@ -105,7 +105,7 @@ class wheel_ready {
   template <typename Function>
   constexpr void clear(Function empty) noexcept {
     for (wheel_list& lane : lanes_) empty(lane);
-    was_empty_ = true;
+    known_empty_ = true;
   }
 
  private:
@@ -127,8 +127,11 @@ class wheel_ready {
     return first;
   }
 
-  /// No node in here leaves after this one.
-  constexpr void is_latest(const wheel_node& n) noexcept {
+  /// Whether it leaves after all that have come, if those came in order.
+  [[nodiscard]] constexpr bool leaves_last(const wheel_node& n) const noexcept {
+    return n.key_ != latest_key_ ? n.key_ > latest_key_ : n.sequence_ > latest_sequence_;
+  }
+  constexpr void set_latest(const wheel_node& n) noexcept {
     latest_key_ = n.key_;
     latest_sequence_ = n.sequence_;
   }
@@ -150,16 +153,17 @@ class wheel_ready {
     expect(0, 0);
     if (lanes_[0].empty()) return;
     lanes_[0].sort();
-    is_latest(lanes_[0].back());
+    set_latest(lanes_[0].back());
   }
 
   std::array<wheel_list, Lanes> lanes_;
-  std::size_t first_ = 0;  // lane of the one that leaves first, while they are in step
-  std::size_t last_ = 0;   // lane of the one that came last
-  bool was_empty_ = true;  // when last looked at, and nothing has come since
+  std::size_t first_ = 0;    // lane of the one that leaves first, while they are in step
+  std::size_t last_ = 0;     // lane of the one that came last
+  bool known_empty_ = true;  // it was when last looked at, and nothing has come since
   bool is_in_step_ = true;
   bool is_sorted_ = true;
-  wheel_key latest_key_ = 0;  // of the one that came last
+  wheel_key latest_key_ =
+      0;  // of the one that came last; of all, if they are sorted, the last to leave
   std::uint64_t latest_sequence_ = 0;
   wheel_key next_key_ = 0;  // perhaps of the one that leaves first, while they are not in step
   std::uint64_t next_sequence_ = 0;

@@ -57,9 +57,9 @@ inline void prefetch([[maybe_unused]] const void* p) noexcept {
 /// which the nodes are dealt: emptying it walks them in turn, and waits for their misses together.
 ///
 /// Disarming unlinks a node and tells nobody, so two things are kept loosely, always on the safe
-/// side: - a slot marked as occupied may be empty: `first()` clears such marks as it meets them; -
-/// `earliest` of a slot may be lower than any deadline in it, but never higher. It is exact while a
-///     node with that deadline stands at the front, where `insert` puts each new earliest one.
+/// side. A slot marked as occupied may be empty: `first()` clears such marks as it meets them. And
+/// `earliest` of a slot may be lower than any deadline in it, but never higher; it is exact while a
+/// node with that deadline stands at the front, where `insert` puts each new earliest one.
 ///
 /// Where all nodes of a slot were filed with one deadline, in the order in which they leave, and none
 /// was put off since, each lane is in that order too: the slot is *uniform*, and when it comes due,
@@ -128,7 +128,7 @@ class wheel_slots {
   }
 
   /// How many nodes were filed in the slot since it was empty: no fewer than are in it.
-  [[nodiscard]] constexpr std::uint32_t filed(slot_position at) const noexcept {
+  [[nodiscard]] constexpr std::uint64_t filed(slot_position at) const noexcept {
     return rows_[at.level].heads[at.slot].filed;
   }
 
@@ -169,41 +169,41 @@ class wheel_slots {
   template <typename Function>
   constexpr void drain(slot_position at, Function file) noexcept {
     vacate(at);
+    lane_set& slot = rows_[at.level].slots[at.slot];
     if constexpr (!has_lanes) {
-      wheel_node* chain = rows_[at.level].slots[at.slot].lanes[0].take_all();
+      wheel_node* chain = slot.lanes[0].take_all();
       while (chain != nullptr) {
         wheel_node& n = *chain;
         chain = wheel_list::next_in(n);
         file(n);
       }
-      return;
-    }
-    wheel_node* chains[Lanes];
-    unsigned lanes = 0;  // one bit a lane that has nodes left
-    for (std::size_t i = 0; i != Lanes; ++i) {
-      chains[i] = rows_[at.level].slots[at.slot].lanes[i].take_all();
-      if (chains[i] != nullptr) lanes |= 1U << i;
-    }
-    if (lanes == 0) return;
-    const auto file_one_of = [&](std::size_t lane) {
-      wheel_node& n = *chains[lane];
-      chains[lane] = wheel_list::next_in(n);
-      if (chains[lane] == nullptr) lanes &= ~(1U << lane);
-      if constexpr (has_lanes) prefetch(chains[lane]);  // needed again a round later
-      file(n);
-    };
-    // Around the lanes in the order in which the nodes were dealt, so that equal deadlines come out
-    // sorted: first whatever was put at the front, then from the lane of the one after it.
-    std::size_t begin = 0;
-    if (has_lanes && chains[0] != nullptr) {
-      begin = (chains[0]->sequence_ + 1) % Lanes;
-      file_one_of(0);
-    }
-    while (lanes != 0) {
-      for (unsigned later = lanes >> begin << begin; later != 0; later &= later - 1)
-        file_one_of(static_cast<std::size_t>(std::countr_zero(later)));
-      for (unsigned before = lanes & ((1U << begin) - 1); before != 0; before &= before - 1)
-        file_one_of(static_cast<std::size_t>(std::countr_zero(before)));
+    } else {
+      wheel_node* chains[Lanes];
+      unsigned lanes = 0;  // one bit a lane that has nodes left
+      for (std::size_t i = 0; i != Lanes; ++i) {
+        chains[i] = slot.lanes[i].take_all();
+        if (chains[i] != nullptr) lanes |= 1U << i;
+      }
+      const auto file_one_of = [&](std::size_t lane) {
+        wheel_node& n = *chains[lane];
+        chains[lane] = wheel_list::next_in(n);
+        if (chains[lane] == nullptr) lanes &= ~(1U << lane);
+        prefetch(chains[lane]);  // needed again a round later
+        file(n);
+      };
+      // Around the lanes in the order in which the nodes were dealt, so that equal deadlines come
+      // out sorted: first whatever was put at the front, then from the lane of the one after it.
+      std::size_t begin = 0;
+      if (chains[0] != nullptr) {
+        begin = (chains[0]->sequence_ + 1) % Lanes;
+        file_one_of(0);
+      }
+      while (lanes != 0) {
+        for (unsigned later = lanes >> begin << begin; later != 0; later &= later - 1)
+          file_one_of(static_cast<std::size_t>(std::countr_zero(later)));
+        for (unsigned before = lanes & ((1U << begin) - 1); before != 0; before &= before - 1)
+          file_one_of(static_cast<std::size_t>(std::countr_zero(before)));
+      }
     }
   }
 
@@ -264,7 +264,7 @@ class wheel_slots {
   // (Aligned, for its address to be found by a shift: 5 % of an expiration.)
   struct alignas(32) lanes_head : plain_head {
     std::uint64_t put_off_before = 0;  // how many were, anywhere, when the first node was filed
-    std::uint32_t filed = 0;           // since the slot was empty
+    std::uint64_t filed = 0;           // since the slot was empty
     bool is_mixed = false;             // not all with one deadline, or not in order
   };
 

@@ -1,0 +1,396 @@
+// Copyright (c) 2026 the chime authors.
+// Distributed under the Boost Software License, Version 1.0 (see LICENSE).
+
+// A random run of calls, whose results do not depend on how fast anybody is: timers are due at once or in a
+// hundred thousand seconds. It prints each call with all that can be seen of it. The kernel and the engine must
+// print the same; run.sh compares.
+//   random SEED [CALLS]
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <random>
+
+namespace {
+
+constexpr long far = 100'000;
+constexpr unsigned long set_ticks = _IOW('T', 0, uint64_t);  // TFD_IOC_SET_TICKS (linux/timerfd.h)
+constexpr int slots = 4;
+
+std::mt19937 random_bits;
+int fds[slots] = {-1, -1, -1, -1};
+timer_t timers[slots];
+bool exists[slots];
+
+unsigned pick(unsigned n) { return static_cast<unsigned>(random_bits() % n); }
+
+/// What is printed after a call: handlers may come before that has said what it returned, or later.
+struct page {
+  char text[4000];
+  size_t size = 0;
+
+  void add(const char* format, va_list arguments) {
+    const int n = vsnprintf(text + size, sizeof text - size, format, arguments);
+    if (n < 0 || size + static_cast<size_t>(n) >= sizeof text) abort();
+    size += static_cast<size_t>(n);
+  }
+  void print() {
+    if (write(1, text, size) != static_cast<ssize_t>(size)) abort();
+    size = 0;
+  }
+};
+page calls_page, handlers_page;
+
+[[gnu::format(printf, 1, 2)]] void say(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  calls_page.add(format, arguments);
+  va_end(arguments);
+}
+[[gnu::format(printf, 1, 2)]] void hear(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  handlers_page.add(format, arguments);
+  va_end(arguments);
+}
+
+const char* outcome(long result) {
+  static char text[40];
+  if (result == -1)
+    snprintf(text, sizeof text, "%s", strerrorname_np(errno));
+  else
+    snprintf(text, sizeof text, "%ld", result);
+  return text;
+}
+
+/// So that only what is sure is said of a time that remains, or of a count.
+const char* about(long s, long ns) {
+  if (s == 0 && ns == 0) return "0";
+  if (s == 0 && ns < 1'000'000) return "tiny";
+  if (s >= far - 60 && s <= far) return "far";
+  return "odd";
+}
+const char* many(uint64_t n) {
+  static char text[24];
+  if (n > 100 && n < (uint64_t{1} << 62)) return "many";
+  snprintf(text, sizeof text, "%llu", static_cast<unsigned long long>(n));
+  return text;
+}
+void say_left(const itimerspec& left) {
+  const bool is_quick = left.it_interval.tv_sec == 0 && left.it_interval.tv_nsec == 1;
+  say(" left %s", is_quick ? "soon" : about(left.it_value.tv_sec, left.it_value.tv_nsec));
+  say(" every %s\n", about(left.it_interval.tv_sec, left.it_interval.tv_nsec));
+}
+
+template <class Say>
+void say_signal(Say say, const char* how, const siginfo_t& info) {
+  const int saved = errno;
+  say("  %s: signal %d code %d value %d", how, info.si_signo, info.si_code, info.si_value.sival_int);
+  if (info.si_code == SI_TIMER) {
+    int which = -1;
+    for (int i = 0; i != slots; ++i)
+      if (exists[i] && static_cast<int>(reinterpret_cast<intptr_t>(timers[i])) == info.si_timerid)
+        which = i;
+    say(" timer %d overrun %s", which, many(static_cast<uint64_t>(info.si_overrun)));
+  }
+  say("\n");
+  errno = saved;
+}
+void handler(int, siginfo_t* info, void*) { say_signal(hear, "handler", *info); }
+
+/// \param quick whether the interval may be of a nanosecond, without end where each is told by a signal
+itimerspec pick_setting(bool quick) {
+  const auto pick_time = [quick](bool is_value) -> timespec {
+    switch (pick(is_value ? 9 : 7)) {
+      case 0:
+      case 1: return {0, 0};
+      case 2: return {0, is_value || quick ? 1 : 0};
+      case 3:
+      case 4: return {far, 0};
+      case 5: return pick(4) == 0 ? timespec{-1, 0} : timespec{far, 0};
+      case 6: return pick(4) == 0 ? timespec{0, 1'000'000'000} : timespec{0, 0};
+      default: return {0, 1};
+    }
+  };
+  return {pick_time(false), pick_time(true)};
+}
+void say_setting(const itimerspec& s) {
+  say(" {%ld.%ld every %ld.%ld}", s.it_value.tv_sec, s.it_value.tv_nsec, s.it_interval.tv_sec, s.it_interval.tv_nsec);
+}
+
+int signal_of(int slot) { return pick(5) == 0 ? SIGALRM : SIGRTMIN + slot; }
+int pick_signal() { return pick(3) == 0 ? SIGALRM : SIGRTMIN + static_cast<int>(pick(slots)); }
+
+void timerfd_call() {
+  const int i = static_cast<int>(pick(slots));
+  if (fds[i] == -1 || pick(16) == 0) {
+    if (fds[i] != -1) say("close %d: %s\n", i, outcome(close(fds[i])));
+    constexpr int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_PROCESS_CPUTIME_ID};
+    const int clock = clocks[pick(8) == 0 ? 3 : pick(3)];
+    fds[i] = timerfd_create(clock, TFD_NONBLOCK | TFD_CLOEXEC | (pick(16) == 0 ? 1 : 0));
+    say("timerfd_create %d clock %d: %s\n", i, clock, fds[i] == -1 ? strerrorname_np(errno) : "a descriptor");
+    return;
+  }
+  itimerspec left{{7, 7}, {7, 7}};
+  switch (pick(10)) {
+    case 0:
+    case 1:
+    case 2: {
+      const itimerspec s = pick_setting(true);
+      const int flags = pick(3) == 0 ? static_cast<int>(pick(5)) : 0;
+      say("timerfd_settime %d flags %d", i, flags);
+      say_setting(s);
+      itimerspec* const old = pick(2) == 0 ? nullptr : &left;
+      say(": %s", outcome(timerfd_settime(fds[i], flags, &s, old)));
+      old ? say_left(left) : say("\n");
+      break;
+    }
+    case 3: {
+      say("timerfd_gettime %d: %s", i, outcome(timerfd_gettime(fds[i], &left)));
+      say_left(left);
+      break;
+    }
+    case 4:
+    case 5: {
+      uint64_t count[2] = {0, 0};
+      const size_t size = pick(6) == 0 ? 4 : pick(6) == 0 ? 16 : 8;
+      say("read %d size %zu: %s", i, size, outcome(read(fds[i], count, size)));
+      say(" count %s\n", many(count[0]));
+      break;
+    }
+    case 6: {
+      pollfd p{fds[i], POLLIN | POLLOUT, 0};
+      const int n = poll(&p, 1, 0);
+      say("poll %d: %s events %x\n", i, outcome(n), static_cast<unsigned>(p.revents));
+      break;
+    }
+    case 7: {
+      const int to = static_cast<int>(pick(slots));
+      if (to == i) break;
+      if (fds[to] == -1) {
+        fds[to] = dup(fds[i]);
+        say("dup %d to %d\n", i, to);
+      } else {
+        say("dup2 %d to %d: %s\n", i, to, dup2(fds[i], fds[to]) == fds[to] ? "done" : strerrorname_np(errno));
+      }
+      break;
+    }
+    case 8: {
+      const uint64_t ticks = pick(4);
+      say("ioctl %d ticks %d: %s\n", i, static_cast<int>(ticks), outcome(ioctl(fds[i], set_ticks, &ticks)));
+      break;
+    }
+    default: {
+      const uint64_t one = 1;
+      say("write %d: %s\n", i, outcome(write(fds[i], &one, sizeof one)));
+      say("lseek %d: %s\n", i, outcome(lseek(fds[i], 0, SEEK_CUR)));
+      say("pread %d: %s\n", i, outcome(pread(fds[i], &left, 8, 0)));
+    }
+  }
+}
+
+void posix_timer_call() {
+  const int i = static_cast<int>(pick(slots));
+  if (!exists[i]) {
+    sigevent event{};
+    event.sigev_signo = signal_of(i);
+    event.sigev_value.sival_int = 100 + i;
+    constexpr int kinds[] = {SIGEV_SIGNAL, SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID};
+    event.sigev_notify = pick(20) == 0 ? 77 : kinds[pick(4)];
+    if (pick(20) == 0) event.sigev_signo = 65;
+    event._sigev_un._tid = static_cast<pid_t>(gettid());
+    constexpr int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI, CLOCK_MONOTONIC_RAW};
+    const int clock = clocks[pick(12) == 0 ? 4 : pick(4)];
+    exists[i] = timer_create(clock, &event, &timers[i]) == 0;
+    say("timer_create %d clock %d notify %d signal %d: %s\n", i, clock, event.sigev_notify, event.sigev_signo,
+        exists[i] ? "a timer" : strerrorname_np(errno));
+    return;
+  }
+  itimerspec left{{7, 7}, {7, 7}};
+  switch (pick(9)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3: {
+      const itimerspec s = pick_setting(false);
+      const int flags = pick(3) == 0 ? static_cast<int>(pick(3)) : 0;
+      say("timer_settime %d flags %d", i, flags);
+      say_setting(s);
+      itimerspec* const old = pick(2) == 0 ? nullptr : &left;
+      say(": %s", outcome(timer_settime(timers[i], flags, &s, old)));
+      old ? say_left(left) : say("\n");
+      break;
+    }
+    case 4:
+    case 5: {
+      say("timer_gettime %d: %s", i, outcome(timer_gettime(timers[i], &left)));
+      say_left(left);
+      break;
+    }
+    case 6:
+    case 7: {
+      const int overrun = timer_getoverrun(timers[i]);
+      say("timer_getoverrun %d: %s\n", i, overrun > 100 ? "many" : outcome(overrun));
+      break;
+    }
+    default: {
+      say("timer_delete %d: ", i);
+      const int result = timer_delete(timers[i]);
+      exists[i] = false;
+      say("%s\n", outcome(result));
+    }
+  }
+}
+
+void itimer_call() {
+  const auto which = static_cast<__itimer_which_t>(pick(3));
+  itimerval left{{7, 7}, {7, 7}};
+  const auto say_left = [&] {
+    // (A little more than what was set: I5.)
+    const auto near = [](const timeval& t) {
+      return about(t.tv_sec > far ? far : t.tv_sec == far ? far : t.tv_sec, t.tv_usec * 1000);
+    };
+    say(" left %s", near(left.it_value));
+    say(" every %s\n", near(left.it_interval));
+  };
+  switch (pick(4)) {
+    case 0: {
+      say("getitimer %d: %s", which, outcome(getitimer(which, &left)));
+      say_left();
+      break;
+    }
+    case 1: {
+      if (which != ITIMER_REAL) break;
+      say("alarm\n");
+      alarm(pick(2) == 0 ? 0 : static_cast<unsigned>(far));
+      break;
+    }
+    default: {
+      itimerval s{};
+      if (pick(3) != 0) s.it_value = pick(2) == 0 && which == ITIMER_REAL ? timeval{0, 1} : timeval{far, 0};
+      if (pick(3) == 0) s.it_interval = {far, 0};
+      if (pick(12) == 0) s.it_value.tv_usec = 1'000'000;
+      say("setitimer %d {%ld.%ld every %ld}: ", which, s.it_value.tv_sec, s.it_value.tv_usec, s.it_interval.tv_sec);
+      say("%s", outcome(setitimer(which, &s, &left)));
+      say_left();
+    }
+  }
+}
+
+void signal_call() {
+  const int signo = pick_signal();
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signo);
+  switch (pick(8)) {
+    case 0:
+    case 1: {
+      say("block %d\n", signo);
+      sigprocmask(SIG_BLOCK, &set, nullptr);
+      break;
+    }
+    case 2: {
+      say("unblock %d\n", signo);
+      sigprocmask(SIG_UNBLOCK, &set, nullptr);
+      break;
+    }
+    case 3: {
+      say("ignore %d\n", signo);
+      signal(signo, SIG_IGN);
+      break;
+    }
+    case 4: {
+      say("handle %d\n", signo);
+      struct sigaction a{};
+      a.sa_sigaction = handler;
+      a.sa_flags = SA_SIGINFO | SA_RESTART;
+      sigfillset(&a.sa_mask);
+      sigaction(signo, &a, nullptr);
+      break;
+    }
+    default: {
+      say("take %d\n", signo);
+      const timespec at_once{};
+      siginfo_t info{};
+      if (sigtimedwait(&set, &info, &at_once) == signo)
+        say_signal(say, "taken", info);
+      else
+        say("  %s\n", strerrorname_np(errno));
+    }
+  }
+}
+
+void fork_call() {
+  say("fork\n");
+  calls_page.print();
+  const pid_t child = fork();
+  if (child == 0) {
+    for (int i = 0; i != slots; ++i) {
+      itimerspec left{};
+      if (fds[i] != -1) {
+        uint64_t count = 0;
+        const long result = pick(2) == 0 ? read(fds[i], &count, sizeof count) : 0;
+        say("  child: timerfd %d: %s count %s", i, outcome(result), many(count));
+        say(" gettime %s", outcome(timerfd_gettime(fds[i], &left)));
+        say_left(left);
+      }
+      if (exists[i]) say("  child: timer %d: %s\n", i, outcome(timer_gettime(timers[i], &left)));
+    }
+    itimerval left{};
+    getitimer(ITIMER_REAL, &left);
+    say("  child: itimer left %s\n", about(left.it_value.tv_sec, left.it_value.tv_usec * 1000));
+    calls_page.print();
+    _exit(0);
+  }
+  int status = -1;
+  while (waitpid(child, &status, 0) == -1 && errno == EINTR) continue;
+  say("  child ended: %d\n", status);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  random_bits.seed(argc > 1 ? static_cast<unsigned>(strtoul(argv[1], nullptr, 0)) : 1);
+  const int calls = argc > 2 ? atoi(argv[2]) : 80;
+  struct sigaction a{};
+  a.sa_sigaction = handler;
+  a.sa_flags = SA_SIGINFO | SA_RESTART;
+  sigfillset(&a.sa_mask);
+  sigaction(SIGALRM, &a, nullptr);
+  for (int i = 0; i != slots; ++i) sigaction(SIGRTMIN + i, &a, nullptr);
+  for (int call = 0; call < calls; ++call) {
+    const unsigned what = pick(40);
+    if (what < 14)
+      timerfd_call();
+    else if (what < 26)
+      posix_timer_call();
+    else if (what < 30)
+      itimer_call();
+    else if (what < 39)
+      signal_call();
+    else
+      fork_call();
+    // What is due now has expired then, and been told: the engine looks when it is asked anything.
+    const timespec soon{0, 300'000};
+    timespec left = soon;
+    while (nanosleep(&left, &left) == -1 && errno == EINTR) continue;
+    sigset_t pending;
+    sigpending(&pending);
+    calls_page.print();
+    handlers_page.print();
+  }
+  return 0;
+}
