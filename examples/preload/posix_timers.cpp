@@ -306,7 +306,7 @@ long settime(int id, int flags, const ::itimerspec* to, ::itimerspec* old) noexc
     notice_dropped(*t);
     const bool was_queued = t->model.pending() && !t->is_held;
     result = t->model.settime({*value, *interval, from},
-                              {time_of(*t), time_of(*t, t->model.filed_on(from))});
+                              {time_of(*t), time_of(*t, t->model.filed_on(from))}, old != nullptr);
     purge(*t, was_queued);
     settle(*t);
   }

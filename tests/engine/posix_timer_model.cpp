@@ -156,6 +156,25 @@ TEST_CASE("P7: due but not told so yet: 1 ns, not 0") {
   CHECK(m.gettime(15ns).value == 1ns);
 }
 
+TEST_CASE(
+    "6.18: SIGEV_NONE, disarmed, is as it was left: carried on only if the old setting was asked "
+    "for") {
+  posix_timer_model asked = beating(notifies::never);
+  posix_timer_model silent = asked;
+  CHECK(asked.settime({}, 135ns).old == timer_spec{5ns, 10ns});
+  CHECK(asked.gettime(135ns) == timer_spec{5ns, 0ns});
+  CHECK(silent.settime({}, 135ns, false).old == timer_spec{});
+  CHECK(silent.gettime(135ns) == timer_spec{});
+}
+
+TEST_CASE("6.18: SIGEV_NONE, disarmed, stays on the base that it was on") {
+  posix_timer_model m{clock_kind::realtime, notifies::never};
+  m.settime({100ns, 0ns}, {10ns, 10ns});  // relative: monotonic
+  m.settime({0ns, 0ns, absolute}, {20ns, 5'000ns});
+  CHECK(m.filed_on() == base::monotonic);
+  CHECK(m.gettime(30ns) == timer_spec{80ns, 0ns});
+}
+
 TEST_CASE("P8: SIGEV_NONE never notifies; gettime counts down, overrun stays 0") {
   posix_timer_model m = beating(notifies::never);
   CHECK(m.next_deadline() == rules::never);

@@ -47,17 +47,20 @@ class posix_timer_model {
                                        notifies how = notifies::by_signal) noexcept
       : clock_{clock}, base_{base_of(clock, reference::absolute)}, notifies_{how} {}
 
-  /// timer_settime(2). Drops what is pending from the old setting (P4). \return invalid: nothing
-  /// changed.
-  constexpr set_result settime(const new_setting& next, set_time now) noexcept {
+  /// timer_settime(2). Drops what is pending from the old setting (P4).
+  /// \param is_old_wanted whether the caller asks for the old setting: only then a timer that never
+  ///        notifies is carried on before, which shows where it is disarmed (6.18)
+  /// \return invalid: nothing changed.
+  constexpr set_result settime(const new_setting& next, set_time now,
+                               bool is_old_wanted = true) noexcept {
     if (!rules::is_valid(next.value, next.interval)) return {status::invalid, {}};
-    const timer_spec old = gettime(now.here);
+    const timer_spec old = is_old_wanted ? gettime(now.here) : timer_spec{};
     withdraw();
     overrun_ = 0;
-    base_ = base_of(clock_, next.counted_from);
     if (next.value == nanoseconds::zero()) {
       disarm();
     } else {
+      base_ = base_of(clock_, next.counted_from);
       timer_.arm(next.is_absolute() ? next.value : rules::deadline_after(now.there, next.value),
                  next.interval);
     }
@@ -148,9 +151,9 @@ class posix_timer_model {
  private:
   enum class notification : std::uint8_t { none, queued, parked };
 
-  /// P3: the interval goes too. One that never notifies keeps its deadline, and gettime goes on
-  /// counting down to it; not on CPU clocks (6.18: common_timer_set() leaves the hrtimer's old
-  /// expiry).
+  /// P3: the interval goes too. One that never notifies keeps its deadline, on the base that it was
+  /// on, and gettime goes on counting down to it; not on CPU clocks (6.18: common_timer_set() leaves
+  /// the hrtimer's old expiry).
   constexpr void disarm() noexcept {
     if (notifies_ == notifies::never && !counts_cpu(clock_)) {
       timer_.abandon(nanoseconds::zero());
