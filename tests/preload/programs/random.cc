@@ -14,7 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
@@ -334,6 +336,57 @@ void signal_call() {
   }
 }
 
+/// Readiness in the kernel's own eyes: a set that watches, by level and by edge.
+void epoll_call() {
+  static const int set = epoll_create1(EPOLL_CLOEXEC);
+  const int i = static_cast<int>(pick(slots));
+  if (fds[i] == -1) return;
+  epoll_event event{};
+  event.data.u64 = static_cast<uint64_t>(i);
+  switch (pick(6)) {
+    case 0:
+    case 1: {
+      constexpr uint32_t kinds[] = {EPOLLIN, EPOLLIN | EPOLLET, EPOLLIN | EPOLLONESHOT, EPOLLIN | EPOLLOUT};
+      event.events = kinds[pick(4)];
+      say("epoll_ctl add %d events %x: %s", i, event.events, outcome(epoll_ctl(set, EPOLL_CTL_ADD, fds[i], &event)));
+      say(" mod: %s\n", outcome(epoll_ctl(set, EPOLL_CTL_MOD, fds[i], &event)));
+      break;
+    }
+    case 2: {
+      say("epoll_ctl del %d: %s\n", i, outcome(epoll_ctl(set, EPOLL_CTL_DEL, fds[i], nullptr)));
+      break;
+    }
+    default: {
+      epoll_event got[slots];
+      const int n = epoll_wait(set, got, slots, 0);
+      uint32_t events[slots] = {};
+      for (int k = 0; k < n; ++k) events[got[k].data.u64] |= got[k].events;
+      say("epoll_wait: %s", outcome(n));
+      for (const uint32_t of_slot : events) say(" %x", of_slot);
+      say("\n");
+    }
+  }
+}
+
+/// Reads a signal of those that are blocked.
+void signalfd_call() {
+  sigset_t set;
+  sigemptyset(&set);
+  const int signo = SIGRTMIN + static_cast<int>(pick(slots));
+  sigaddset(&set, signo);
+  sigset_t blocked;
+  sigprocmask(SIG_SETMASK, nullptr, &blocked);
+  if (!sigismember(&blocked, signo)) return;
+  const int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+  signalfd_siginfo got{};
+  const long size = read(fd, &got, sizeof got);
+  say("signalfd %d: %s", signo, outcome(size));
+  if (size > 0)
+    say(" code %d value %d overrun %s", got.ssi_code, got.ssi_int, got.ssi_code == SI_TIMER ? many(got.ssi_overrun) : "-");
+  say("\n");
+  close(fd);
+}
+
 void fork_call() {
   say("fork\n");
   calls_page.print();
@@ -373,7 +426,7 @@ int main(int argc, char** argv) {
   sigaction(SIGALRM, &a, nullptr);
   for (int i = 0; i != slots; ++i) sigaction(SIGRTMIN + i, &a, nullptr);
   for (int call = 0; call < calls; ++call) {
-    const unsigned what = pick(40);
+    const unsigned what = pick(50);
     if (what < 14)
       timerfd_call();
     else if (what < 26)
@@ -382,6 +435,10 @@ int main(int argc, char** argv) {
       itimer_call();
     else if (what < 39)
       signal_call();
+    else if (what < 45)
+      epoll_call();
+    else if (what < 49)
+      signalfd_call();
     else
       fork_call();
     // What is due now has expired then, and been told: the engine looks when it is asked anything.

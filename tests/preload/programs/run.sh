@@ -70,6 +70,22 @@ for which, number in ((signal.ITIMER_REAL, signal.SIGALRM), (signal.ITIMER_VIRTU
     assert 0 < value <= 0.02 and interval == 0.01, (value, interval)
 PYTHON
 check "Python's interval timers, counted" under python3 "$scratch/itimer.py"
+cat >"$scratch/ignored.py" <<'PYTHON'
+import os, signal, sys, time
+for _ in range(40):
+    child = os.fork()
+    if child == 0:  # in each it is the first timer
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 1e-6, 1000)
+        time.sleep(0.002)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        os._exit(0 if signal.getitimer(signal.ITIMER_REAL) == (0, 1000) else 1)
+    if os.waitpid(child, 0)[1] != 0:
+        sys.exit("it has begun anew")
+PYTHON
+for keeper in env under; do
+  check "an interval timer that expires while ignored, ended for good, $keeper" $keeper python3 "$scratch/ignored.py"
+done
 if python3 -c 'import test.test_signal' 2>/dev/null; then
   check "Python's own test of signals" under python3 -m test test_signal
 else
