@@ -100,7 +100,8 @@ void say_left(const itimerspec& left) {
 template <class Say>
 void say_signal(Say say, const char* how, const siginfo_t& info) {
   const int saved = errno;
-  say("  %s: signal %d code %d value %d", how, info.si_signo, info.si_code, info.si_value.sival_int);
+  say("  %s: signal %d code %d value %d", how, info.si_signo, info.si_code,
+      info.si_value.sival_int);
   if (info.si_code == SI_TIMER) {
     int which = -1;
     for (int i = 0; i != slots; ++i)
@@ -130,7 +131,8 @@ itimerspec pick_setting(bool quick) {
   return {pick_time(false), pick_time(true)};
 }
 void say_setting(const itimerspec& s) {
-  say(" {%ld.%ld every %ld.%ld}", s.it_value.tv_sec, s.it_value.tv_nsec, s.it_interval.tv_sec, s.it_interval.tv_nsec);
+  say(" {%ld.%ld every %ld.%ld}", s.it_value.tv_sec, s.it_value.tv_nsec, s.it_interval.tv_sec,
+      s.it_interval.tv_nsec);
 }
 
 /// Each has a signal of its own: which of two comes first is another matter.
@@ -141,10 +143,12 @@ void timerfd_call() {
   const int i = static_cast<int>(pick(slots));
   if (fds[i] == -1 || pick(16) == 0) {
     if (fds[i] != -1) say("close %d: %s\n", i, outcome(close(fds[i])));
-    constexpr int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_PROCESS_CPUTIME_ID};
+    constexpr int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME,
+                              CLOCK_PROCESS_CPUTIME_ID};
     const int clock = clocks[pick(8) == 0 ? 3 : pick(3)];
     fds[i] = timerfd_create(clock, TFD_NONBLOCK | TFD_CLOEXEC | (pick(16) == 0 ? 1 : 0));
-    say("timerfd_create %d clock %d: %s\n", i, clock, fds[i] == -1 ? strerrorname_np(errno) : "a descriptor");
+    say("timerfd_create %d clock %d: %s\n", i, clock,
+        fds[i] == -1 ? strerrorname_np(errno) : "a descriptor");
     return;
   }
   itimerspec left{{7, 7}, {7, 7}};
@@ -187,13 +191,15 @@ void timerfd_call() {
         fds[to] = dup(fds[i]);
         say("dup %d to %d\n", i, to);
       } else {
-        say("dup2 %d to %d: %s\n", i, to, dup2(fds[i], fds[to]) == fds[to] ? "done" : strerrorname_np(errno));
+        say("dup2 %d to %d: %s\n", i, to,
+            dup2(fds[i], fds[to]) == fds[to] ? "done" : strerrorname_np(errno));
       }
       break;
     }
     case 8: {
       const uint64_t ticks = pick(4);
-      say("ioctl %d ticks %d: %s\n", i, static_cast<int>(ticks), outcome(ioctl(fds[i], set_ticks, &ticks)));
+      say("ioctl %d ticks %d: %s\n", i, static_cast<int>(ticks),
+          outcome(ioctl(fds[i], set_ticks, &ticks)));
       break;
     }
     default: {
@@ -215,11 +221,12 @@ void posix_timer_call() {
     event.sigev_notify = pick(20) == 0 ? 77 : kinds[pick(4)];
     if (pick(20) == 0) event.sigev_signo = 65;
     event._sigev_un._tid = static_cast<pid_t>(gettid());
-    constexpr int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI, CLOCK_MONOTONIC_RAW};
+    constexpr int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI,
+                              CLOCK_MONOTONIC_RAW};
     const int clock = clocks[pick(12) == 0 ? 4 : pick(4)];
     exists[i] = timer_create(clock, &event, &timers[i]) == 0;
-    say("timer_create %d clock %d notify %d signal %d: %s\n", i, clock, event.sigev_notify, event.sigev_signo,
-        exists[i] ? "a timer" : strerrorname_np(errno));
+    say("timer_create %d clock %d notify %d signal %d: %s\n", i, clock, event.sigev_notify,
+        event.sigev_signo, exists[i] ? "a timer" : strerrorname_np(errno));
     return;
   }
   itimerspec left{{7, 7}, {7, 7}};
@@ -283,10 +290,12 @@ void itimer_call() {
     }
     default: {
       itimerval s{};
-      if (pick(3) != 0) s.it_value = pick(2) == 0 && which == ITIMER_REAL ? timeval{0, 1} : timeval{far, 0};
+      if (pick(3) != 0)
+        s.it_value = pick(2) == 0 && which == ITIMER_REAL ? timeval{0, 1} : timeval{far, 0};
       if (pick(3) == 0) s.it_interval = {far, 0};
       if (pick(12) == 0) s.it_value.tv_usec = 1'000'000;
-      say("setitimer %d {%ld.%ld every %ld}: ", which, s.it_value.tv_sec, s.it_value.tv_usec, s.it_interval.tv_sec);
+      say("setitimer %d {%ld.%ld every %ld}: ", which, s.it_value.tv_sec, s.it_value.tv_usec,
+          s.it_interval.tv_sec);
       say("%s", outcome(setitimer(which, &s, &left)));
       say_left();
     }
@@ -346,9 +355,11 @@ void epoll_call() {
   switch (pick(6)) {
     case 0:
     case 1: {
-      constexpr uint32_t kinds[] = {EPOLLIN, EPOLLIN | EPOLLET, EPOLLIN | EPOLLONESHOT, EPOLLIN | EPOLLOUT};
+      constexpr uint32_t kinds[] = {EPOLLIN, EPOLLIN | EPOLLET, EPOLLIN | EPOLLONESHOT,
+                                    EPOLLIN | EPOLLOUT};
       event.events = kinds[pick(4)];
-      say("epoll_ctl add %d events %x: %s", i, event.events, outcome(epoll_ctl(set, EPOLL_CTL_ADD, fds[i], &event)));
+      say("epoll_ctl add %d events %x: %s", i, event.events,
+          outcome(epoll_ctl(set, EPOLL_CTL_ADD, fds[i], &event)));
       say(" mod: %s\n", outcome(epoll_ctl(set, EPOLL_CTL_MOD, fds[i], &event)));
       break;
     }
@@ -382,7 +393,8 @@ void signalfd_call() {
   const long size = read(fd, &got, sizeof got);
   say("signalfd %d: %s", signo, outcome(size));
   if (size > 0)
-    say(" code %d value %d overrun %s", got.ssi_code, got.ssi_int, got.ssi_code == SI_TIMER ? many(got.ssi_overrun) : "-");
+    say(" code %d value %d overrun %s", got.ssi_code, got.ssi_int,
+        got.ssi_code == SI_TIMER ? many(got.ssi_overrun) : "-");
   say("\n");
   close(fd);
 }
