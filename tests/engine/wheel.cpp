@@ -385,11 +385,11 @@ TEST_CASE(
 }
 
 TEST_CASE("wheel: the number after the last of many may be that of a later one") {
-  constexpr std::uint64_t count = 9;
+  constexpr std::size_t count = 9;
   std::array<wheel_node, count + 3> timers;
   wheel w{1, 1};  // takes slots over that have one deadline
-  for (std::uint64_t i = 0; i != count; ++i) w.arm(timers[i], ns(1'000'000), i + 1);
-  for (std::uint64_t i = 0; i != count; ++i) REQUIRE_EQ(w.pop_due(ns(1'000'000)), &timers[i]);
+  for (std::size_t i = 0; i != count; ++i) w.arm(timers[i], ns(1'000'000), i + 1);
+  for (std::size_t i = 0; i != count; ++i) REQUIRE_EQ(w.pop_due(ns(1'000'000)), &timers[i]);
   REQUIRE(w.pop_due(ns(1'000'000)) == nullptr);
   wheel_node& first = timers[count];
   wheel_node& between = timers[count + 1];
@@ -405,8 +405,8 @@ TEST_CASE("wheel: the number after the last of many may be that of a later one")
 TEST_CASE("wheel: what has left out of turn, as the next to leave, may come back to its place") {
   std::array<wheel_node, 11> timers;
   wheel w{1, 1};
-  for (std::uint64_t i = 0; i != 10; ++i) w.arm(timers[i], ns(1'000), i);
-  for (std::uint64_t i = 0; i != 9; ++i) REQUIRE_EQ(w.pop_due(ns(1'000)), &timers[i]);
+  for (std::size_t i = 0; i != 10; ++i) w.arm(timers[i], ns(1'000), i);
+  for (std::size_t i = 0; i != 9; ++i) REQUIRE_EQ(w.pop_due(ns(1'000)), &timers[i]);
   w.disarm(timers[9]);
   w.arm(timers[9], ns(1'000), 9);
   w.arm(timers[10], ns(1'000), 10);
