@@ -272,7 +272,8 @@ void restore_mask(signal_set mask) noexcept {
 /// At the end: the engine's thread is told of an earlier deadline, and started by the first.
 void leave(lock& held, signal_set mask) noexcept {
   process& p = *here.load(std::memory_order_relaxed);
-  if (!is_main_inside.load(std::memory_order_relaxed)) note_mask(mask);  // it may matter only now
+  if (!is_main_inside.load(std::memory_order_relaxed))
+    note_mask(mask);  // what is ignored may be watched only since
   signals::notice_ignored(mask);
   const bool wakes = settle(p);
   const bool tells = std::exchange(p.must_tell, false);

@@ -31,8 +31,8 @@ concept sleeping_clock =
 ///     co_await chime::sleep_for(5s);
 ///     co_await (socket.async_read_some(buffer, asio::use_awaitable) || chime::sleep_for(5s));
 ///
-/// The time counts from where it is awaited. The engine keeps it, so a sleep takes no descriptor and
-/// no system call of its own, and it is virtual where the context's time is (see virtual_time.hpp).
+/// The time counts from where it is awaited. The engine keeps it, so a sleep takes no descriptor, and
+/// it is virtual where the context's time is (see virtual_time.hpp).
 ///
 /// \tparam Clock by which to sleep: steps of realtime_clock do not change when it ends (C2),
 ///         boottime_clock counts suspend, and process_cpu_clock stands while nobody computes

@@ -161,3 +161,21 @@ TEST_CASE_FIXTURE(sleeper, "sleep_for: a coroutine that is cancelled wakes with 
   REQUIRE(ended);
   CHECK(*ended == asio::error::operation_aborted);
 }
+
+TEST_CASE("sleep_for, sleep_until: in a coroutine of another executor's type") {
+  virtual_world world;
+  using executor = asio::io_context::executor_type;
+  bool is_up = false;
+  const auto nap = [&]() -> asio::awaitable<void, executor> {
+    co_await sleep_for<monotonic_clock, executor>(1s);
+    co_await sleep_for<monotonic_clock, executor>(0s);
+    co_await sleep_until<executor>(world.time.now<realtime_clock>() + 1s);
+    is_up = true;
+  };
+  asio::co_spawn(world.context.get_executor(), nap(),
+                 [](std::exception_ptr e) { CHECK(e == nullptr); });
+  world.pass(2s - 1ns);
+  CHECK_FALSE(is_up);
+  world.pass(1ns);
+  CHECK(is_up);
+}

@@ -21,6 +21,11 @@ struct wheel_check {
     return check.fault_.empty() ? std::string{} : check.fault_ + "\n" + check.state();
   }
 
+  /// Whether the slot of a deadline, as seen from the base, would be taken over as it is.
+  static bool is_uniform(const wheel& w, nanoseconds deadline) {
+    return w.wide_ != nullptr && w.wide_->is_uniform(position_of(key_of(deadline), w.base_));
+  }
+
   /// How many nodes stand in the slot of a deadline, as seen from the base.
   static std::size_t in_slot_of(const wheel& w, nanoseconds deadline) {
     const auto [level, slot] = position_of(key_of(deadline), w.base_);

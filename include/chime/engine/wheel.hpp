@@ -53,8 +53,8 @@ namespace chime::engine {
 /// slot first; if that is big, and pops came in the time before, those have done most of it (see
 /// wheel_ahead: another such table for each level where that happens). One whose timers all have one
 /// deadline is taken over as it is, unless another timer comes in, or any is put off, at the last
-/// moment: then that pop does it all. A timer that is put off stays
-/// in its slot until that comes up: only its node is written.
+/// moment: then that pop does it all. A timer that is put off stays in its slot until that comes up:
+/// only its node is written.
 class wheel {
  public:
   /// Past this many timers the slots, and what is due, get lanes (see wheel_slots), for good. Below

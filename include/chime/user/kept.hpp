@@ -157,7 +157,9 @@ class kept {
       ec = to_error(result.error);
       if (result.error == engine::status::invalid) return {};  // the earlier setting stands
       wants_clock_ = Kind::wants_clock(wanted);
-      if (&wanted_line != &line()) host_.move(*this, wanted_line);
+      // (A setting that disarms need not take it to the base that it names.)
+      engine::time_line& on = model_.filed_on() == relative_->on() ? *relative_ : *absolute_;
+      if (&on != &line()) host_.move(*this, on);
       host_.file(*this, true);
       return ec ? setting<clock_type>{} : as_told(result.old);
     }

@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <random>
 
 namespace {
@@ -271,7 +272,7 @@ void itimer_call() {
   const auto say_left = [&] {
     // (A little more than what was set: I5.)
     const auto near = [](const timeval& t) {
-      return about(t.tv_sec > far ? far : t.tv_sec == far ? far : t.tv_sec, t.tv_usec * 1000);
+      return about(std::min(long{t.tv_sec}, far), t.tv_usec * 1000);
     };
     say(" left %s", near(left.it_value));
     say(" every %s\n", near(left.it_interval));
