@@ -145,8 +145,8 @@ void adopt_itimers() noexcept {
     if (raw(SYS_getitimer, which, &left) != 0) continue;
     timer_spec there = of(left);
     if (there.value == nanoseconds::zero() && there.interval == nanoseconds::zero()) continue;
-    // Expired since, and its signal is pending: what comes now is one with that.
-    if (there.value == nanoseconds::zero()) there.value = nanoseconds{1};
+    // Expired since, and its signal is pending: what comes now is one with that. (The others are off then, I3.)
+    if (which == ITIMER_REAL && there.value == nanoseconds::zero()) there.value = nanoseconds{1};
     const ::itimerval off{};
     kernel_setitimer(which, &off, nullptr);
     there = {clocks::from_real(there.value), clocks::from_real(there.interval)};
@@ -168,7 +168,7 @@ bool hand_over_itimers() noexcept {
       real.accept(now);
       left = real.gettime(now);
     }
-    if (left.value == nanoseconds::zero()) continue;
+    if (left.value == nanoseconds::zero() && left.interval == nanoseconds::zero()) continue;
     const ::itimerval to =
         to_libc_type({clocks::to_real(left.value), clocks::to_real(left.interval)});
     kernel_setitimer(which, &to, nullptr);

@@ -5,9 +5,13 @@
 // hundred thousand seconds. It prints each call with all that can be seen of it. The kernel and the engine must
 // print the same; run.sh compares.
 //   random SEED [CALLS]
+// Half of the seeds have two threads that make calls, one at a time, and one program that another becomes by exec.
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,15 +20,19 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/timex.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 
 namespace {
@@ -37,6 +45,13 @@ std::mt19937 random_bits;
 int fds[slots] = {-1, -1, -1, -1};
 timer_t timers[slots];
 bool exists[slots];
+bool is_on_cpu_clock[slots];
+
+// Of what a thread has, there is one for each of the two.
+constexpr int most_threads = 2;
+int threads = 1;
+thread_local int self = 0;
+pid_t tids[most_threads];
 
 unsigned pick(unsigned n) { return static_cast<unsigned>(random_bits() % n); }
 
@@ -55,7 +70,8 @@ struct page {
     size = 0;
   }
 };
-page calls_page, handlers_page;
+page calls_page, handlers_pages[most_threads];
+std::atomic_flag are_pages_taken;  // by a handler, or by who prints
 
 [[gnu::format(printf, 1, 2)]] void say(const char* format, ...) {
   va_list arguments;
@@ -66,8 +82,20 @@ page calls_page, handlers_page;
 [[gnu::format(printf, 1, 2)]] void hear(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  handlers_page.add(format, arguments);
+  while (are_pages_taken.test_and_set()) continue;
+  handlers_pages[self].add(format, arguments);
+  are_pages_taken.clear();
   va_end(arguments);
+}
+void print_pages() {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  while (are_pages_taken.test_and_set()) continue;
+  calls_page.print();
+  for (page& p : handlers_pages) p.print();
+  are_pages_taken.clear();
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 const char* outcome(long result) {
@@ -113,7 +141,15 @@ void say_signal(Say say, const char* how, const siginfo_t& info) {
   say("\n");
   errno = saved;
 }
-void handler(int, siginfo_t* info, void*) { say_signal(hear, "handler", *info); }
+void handler(int, siginfo_t* info, void*) {
+  say_signal(hear, self == 0 ? "handler" : "handler of the second thread", *info);
+}
+
+bool is_pending(int signo) {
+  sigset_t pending;
+  sigpending(&pending);
+  return sigismember(&pending, signo) == 1;
+}
 
 /// \param quick whether the interval may be of a nanosecond, without end where each is told by a signal
 itimerspec pick_setting(bool quick) {
@@ -136,6 +172,9 @@ void say_setting(const itimerspec& s) {
       s.it_interval.tv_nsec);
 }
 
+/// Whether a thread has it not blocked.
+bool may_come[most_threads][128];
+
 /// Each has a signal of its own: which of two comes first is another matter.
 int signal_of(int slot) { return SIGRTMIN + slot; }
 int pick_signal() { return pick(3) == 0 ? SIGALRM : SIGRTMIN + static_cast<int>(pick(slots)); }
@@ -144,16 +183,16 @@ void timerfd_call() {
   const int i = static_cast<int>(pick(slots));
   if (fds[i] == -1 || pick(16) == 0) {
     if (fds[i] != -1) say("close %d: %s\n", i, outcome(close(fds[i])));
-    constexpr int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME,
-                              CLOCK_PROCESS_CPUTIME_ID};
-    const int clock = clocks[pick(8) == 0 ? 3 : pick(3)];
+    constexpr int clocks[] = {CLOCK_REALTIME,       CLOCK_MONOTONIC,      CLOCK_BOOTTIME,
+                              CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM, CLOCK_PROCESS_CPUTIME_ID};
+    const int clock = clocks[pick(8) == 0 ? 5 : pick(5)];
     fds[i] = timerfd_create(clock, TFD_NONBLOCK | TFD_CLOEXEC | (pick(16) == 0 ? 1 : 0));
     say("timerfd_create %d clock %d: %s\n", i, clock,
         fds[i] == -1 ? strerrorname_np(errno) : "a descriptor");
     return;
   }
   itimerspec left{{7, 7}, {7, 7}};
-  switch (pick(10)) {
+  switch (pick(13)) {
     case 0:
     case 1:
     case 2: {
@@ -203,8 +242,38 @@ void timerfd_call() {
           outcome(ioctl(fds[i], set_ticks, &ticks)));
       break;
     }
+    case 9: {  // does not wait: there is something
+      pollfd p{fds[i], POLLIN, 0};
+      if (poll(&p, 1, 0) != 1) break;
+      const int flags = fcntl(fds[i], F_GETFL);
+      fcntl(fds[i], F_SETFL, flags & ~O_NONBLOCK);
+      uint64_t count = 0;
+      say("blocking read %d: %s", i, outcome(read(fds[i], &count, sizeof count)));
+      say(" count %s\n", many(count));
+      fcntl(fds[i], F_SETFL, flags);
+      break;
+    }
+    case 10: {
+      uint32_t parts[4] = {};
+      const bool is_enough = pick(3) != 0;
+      iovec to[] = {{parts, 4}, {parts + 1, is_enough ? 12U : 3U}};
+      say("readv %d: %s", i, outcome(readv(fds[i], to, 2)));
+      say(" count %s\n", many(parts[0] + (uint64_t{parts[1]} << 32)));
+      break;
+    }
+    case 11: {
+      void* volatile hidden = nullptr;  // from the compiler, which would warn
+      void* const nowhere = hidden;
+      if (pick(2) == 0)
+        say("read %d into nowhere: %s\n", i, outcome(read(fds[i], nowhere, 8)));
+      else
+        say("gettime %d into nowhere: %s\n", i,
+            outcome(timerfd_gettime(fds[i], static_cast<itimerspec*>(nowhere))));
+      break;
+    }
     default: {
       const uint64_t one = 1;
+      say("flags %d: %x\n", i, static_cast<unsigned>(fcntl(fds[i], F_GETFL)));
       say("write %d: %s\n", i, outcome(write(fds[i], &one, sizeof one)));
       say("lseek %d: %s\n", i, outcome(lseek(fds[i], 0, SEEK_CUR)));
       say("pread %d: %s\n", i, outcome(pread(fds[i], &left, 8, 0)));
@@ -221,10 +290,13 @@ void posix_timer_call() {
     constexpr int kinds[] = {SIGEV_SIGNAL, SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID};
     event.sigev_notify = pick(20) == 0 ? 77 : kinds[pick(4)];
     if (pick(20) == 0) event.sigev_signo = 65;
-    event._sigev_un._tid = static_cast<pid_t>(gettid());
-    constexpr int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI,
-                              CLOCK_MONOTONIC_RAW};
-    const int clock = clocks[pick(12) == 0 ? 4 : pick(4)];
+    event._sigev_un._tid = tids[pick(static_cast<unsigned>(threads))];
+    constexpr int clocks[] = {CLOCK_REALTIME,           CLOCK_MONOTONIC,
+                              CLOCK_BOOTTIME,           CLOCK_TAI,
+                              CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID,
+                              CLOCK_MONOTONIC_RAW,      CLOCK_REALTIME_ALARM};
+    const int clock = clocks[pick(12) == 0 ? 6 + pick(2) : pick(6)];
+    is_on_cpu_clock[i] = clock == CLOCK_PROCESS_CPUTIME_ID || clock == CLOCK_THREAD_CPUTIME_ID;
     exists[i] = timer_create(clock, &event, &timers[i]) == 0;
     say("timer_create %d clock %d notify %d signal %d: %s\n", i, clock, event.sigev_notify,
         event.sigev_signo, exists[i] ? "a timer" : strerrorname_np(errno));
@@ -237,7 +309,9 @@ void posix_timer_call() {
     case 2:
     case 3: {
       const itimerspec s = pick_setting(false);
-      const int flags = pick(3) == 0 ? static_cast<int>(pick(3)) : 0;
+      int flags = pick(3) == 0 ? static_cast<int>(pick(3)) : 0;
+      // So that it is due now, not when so much CPU time has been used.
+      if (is_on_cpu_clock[i] && s.it_value.tv_nsec == 1) flags |= TIMER_ABSTIME;
       say("timer_settime %d flags %d", i, flags);
       say_setting(s);
       itimerspec* const old = pick(2) == 0 ? nullptr : &left;
@@ -308,16 +382,20 @@ void signal_call() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, signo);
-  switch (pick(8)) {
+  switch (pick(10)) {
     case 0:
     case 1: {
       say("block %d\n", signo);
-      sigprocmask(SIG_BLOCK, &set, nullptr);
+      pthread_sigmask(SIG_BLOCK, &set, nullptr);
+      may_come[self][signo] = false;
       break;
     }
     case 2: {
+      // Which of two threads gets it is anybody's guess.
+      if (may_come[1 - self][signo]) break;
       say("unblock %d\n", signo);
-      sigprocmask(SIG_UNBLOCK, &set, nullptr);
+      may_come[self][signo] = true;
+      pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
       break;
     }
     case 3: {
@@ -332,6 +410,28 @@ void signal_call() {
       a.sa_flags = SA_SIGINFO | SA_RESTART;
       sigfillset(&a.sa_mask);
       sigaction(signo, &a, nullptr);
+      break;
+    }
+    case 5: {  // by a mask for a moment
+      if (may_come[1 - self][signo]) break;
+      sigset_t mask;
+      pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+      sigdelset(&mask, signo);
+      const timespec moment{0, pick(2) == 0 ? 0 : 1'000'000};
+      if (pick(2) == 0) {
+        say("ppoll with %d for %ld ns", signo, moment.tv_nsec);
+        say(": %s\n", outcome(ppoll(nullptr, 0, &moment, &mask)));
+      } else {
+        say("pselect with %d for %ld ns", signo, moment.tv_nsec);
+        say(": %s\n", outcome(pselect(0, nullptr, nullptr, nullptr, &moment, &mask)));
+      }
+      break;
+    }
+    case 6: {  // a signal that is no timer's
+      const timespec at_once{};
+      if (signo == SIGALRM || sigtimedwait(&set, nullptr, &at_once) != -1) break;
+      say("queue %d", signo);
+      say(": %s\n", outcome(sigqueue(getpid(), signo, {.sival_int = 7})));
       break;
     }
     default: {
@@ -387,7 +487,7 @@ void signalfd_call() {
   const int signo = SIGRTMIN + static_cast<int>(pick(slots));
   sigaddset(&set, signo);
   sigset_t blocked;
-  sigprocmask(SIG_SETMASK, nullptr, &blocked);
+  pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
   if (!sigismember(&blocked, signo)) return;
   const int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
   signalfd_siginfo got{};
@@ -427,41 +527,117 @@ void fork_call() {
   say("  child ended: %d\n", status);
 }
 
+/// The clock is set, by a nanosecond and back.
+void clock_call() {
+  timex change{};
+  change.modes = ADJ_SETOFFSET | ADJ_NANO;
+  change.time = {0, 1};
+  const int forth = clock_adjtime(CLOCK_REALTIME, &change);
+  change.time = {-1, 999'999'999};
+  const int back = clock_adjtime(CLOCK_REALTIME, &change);
+  say("clock_adjtime: %s\n", forth == -1 || back == -1 ? strerrorname_np(errno) : "done");
+}
+
+/// Another program comes, with what a process keeps.
+void exec_call(int calls) {
+  // (See the README of examples/preload.)
+  itimerval real{};
+  getitimer(ITIMER_REAL, &real);
+  const bool has_stopped = real.it_value.tv_sec == 0 && real.it_interval.tv_sec != 0;
+  if (has_stopped || is_pending(SIGALRM)) return;
+  say("exec by thread %d\n", self);
+  print_pages();
+  char seed[16], left[16];
+  snprintf(seed, sizeof seed, "%u", static_cast<unsigned>(random_bits() | 1U));
+  snprintf(left, sizeof left, "%d", calls);
+  execl("/proc/self/exe", "random", seed, left, nullptr);
+  abort();
+}
+
+void any_call(int calls) {
+  const unsigned what = pick(100);
+  if (what < 28)
+    timerfd_call();
+  else if (what < 52)
+    posix_timer_call();
+  else if (what < 60)
+    itimer_call();
+  else if (what < 78)
+    signal_call();
+  else if (what < 90)
+    epoll_call();
+  else if (what < 96)
+    signalfd_call();
+  else if (what < 98)
+    fork_call();
+  else if (what < 99)
+    clock_call();
+  else if (threads == 2)
+    exec_call(calls);
+}
+
+sem_t is_asked, is_answered;
+int calls_left;
+void* second_thread(void*) {
+  self = 1;
+  tids[1] = static_cast<pid_t>(gettid());
+  for (;;) {
+    sem_post(&is_answered);
+    while (sem_wait(&is_asked) == -1) continue;
+    any_call(calls_left);
+  }
+}
+void wait_for_answer() {
+  while (sem_wait(&is_answered) == -1) continue;
+}
+
+void let_all_expire() {
+  // The engine looks when it is asked anything.
+  const timespec soon{0, 300'000};
+  timespec left = soon;
+  while (nanosleep(&left, &left) == -1 && errno == EINTR) continue;
+  sigset_t pending;
+  sigpending(&pending);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  random_bits.seed(argc > 1 ? static_cast<unsigned>(strtoul(argv[1], nullptr, 0)) : 1);
-  const int calls = argc > 2 ? atoi(argv[2]) : 80;
+  const unsigned seed = argc > 1 ? static_cast<unsigned>(strtoul(argv[1], nullptr, 0)) : 1;
+  random_bits.seed(seed);
+  calls_left = argc > 2 ? atoi(argv[2]) : 80;
+  threads = seed % 2 == 0 ? 1 : 2;
+  tids[0] = getpid();
   struct sigaction a{};
   a.sa_sigaction = handler;
   a.sa_flags = SA_SIGINFO | SA_RESTART;
   sigfillset(&a.sa_mask);
-  sigaction(SIGALRM, &a, nullptr);
-  for (int i = 0; i != slots; ++i) sigaction(SIGRTMIN + i, &a, nullptr);
-  for (int call = 0; call < calls; ++call) {
-    const unsigned what = pick(50);
-    if (what < 14)
-      timerfd_call();
-    else if (what < 26)
-      posix_timer_call();
-    else if (what < 30)
-      itimer_call();
-    else if (what < 39)
-      signal_call();
-    else if (what < 45)
-      epoll_call();
-    else if (what < 49)
-      signalfd_call();
-    else
-      fork_call();
-    // What is due now has expired then, and been told: the engine looks when it is asked anything.
-    const timespec soon{0, 300'000};
-    timespec left = soon;
-    while (nanosleep(&left, &left) == -1 && errno == EINTR) continue;
-    sigset_t pending;
-    sigpending(&pending);
-    calls_page.print();
-    handlers_page.print();
+  sigset_t of_timers;
+  sigemptyset(&of_timers);
+  const auto begin = [&](int signo) {
+    sigaction(signo, &a, nullptr);
+    sigaddset(&of_timers, signo);
+  };
+  begin(SIGALRM);
+  for (int i = 0; i != slots; ++i) begin(signal_of(i));
+  if (threads == 2) {
+    pthread_sigmask(SIG_BLOCK, &of_timers, nullptr);
+    pthread_t thread;
+    if (pthread_create(&thread, nullptr, second_thread, nullptr) != 0) abort();
+    wait_for_answer();
+  } else {
+    std::fill_n(may_come[0], 128, true);
+  }
+  pthread_sigmask(threads == 2 ? SIG_BLOCK : SIG_UNBLOCK, &of_timers, nullptr);
+  while (calls_left-- > 0) {
+    if (threads == 2 && pick(2) == 0) {
+      sem_post(&is_asked);
+      wait_for_answer();
+    } else {
+      any_call(calls_left);
+    }
+    let_all_expire();
+    print_pages();
   }
   return 0;
 }
