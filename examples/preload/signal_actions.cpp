@@ -45,7 +45,12 @@ void run_handler(int signo, ::siginfo_t* info, void* context) noexcept {
   action a;
   {
     locked all;
-    if (!accept(*info)) return;
+    // Of a leftover the kernel takes no notice. Whatever is behind it comes now: this may be the only moment when the signal is
+    // not blocked (ppoll(2) and its kind).
+    const signal_set only = just(signo);
+    const ::timespec at_once{};
+    while (!accept(*info))
+      if (raw(SYS_rt_sigtimedwait, &only, info, &at_once, sizeof only) < 0) return;
     a = wanted[signo];
     if (is_handler(a) && (a.sa_flags & static_cast<int>(SA_RESETHAND)) != 0) {
       action off = a;

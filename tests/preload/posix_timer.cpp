@@ -547,6 +547,26 @@ TEST_CASE("P4: what else waits for a thread goes on waiting for it, where a time
   }
 }
 
+TEST_CASE(
+    "P4: a timer that another thread has set anew is handled in the only moment when it may be") {
+  const int signo = SIGRTMIN + 4;
+  const blocked signal{signo};
+  const handler h{signo, 0};
+  const posix_timer t{signo, CLOCK_MONOTONIC, SIGEV_THREAD_ID};
+  REQUIRE_EQ(t.set(1ns), 0);
+  pass(1ms);
+  std::thread{[&] { REQUIRE_EQ(t.set(1ns), 0); }}.join();
+  pass(1ms);
+  sigset_t open;
+  pthread_sigmask(SIG_SETMASK, nullptr, &open);
+  sigdelset(&open, signo);
+  const timespec moment = to_timespec(slack);
+  CHECK_EQ(err(ppoll(nullptr, 0, &moment, &open)), -EINTR);
+  CHECK_EQ(handled, 1);
+  siginfo_t info{};
+  CHECK_FALSE(signal.take(info, 0ns));
+}
+
 TEST_CASE("P13: a thread that runs is told before one that sleeps") {
   static std::atomic<int> running, sleeping;
   static std::atomic<pid_t> worker;
