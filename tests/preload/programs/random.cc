@@ -46,6 +46,7 @@ int fds[slots] = {-1, -1, -1, -1};
 timer_t timers[slots];
 bool exists[slots];
 bool is_on_cpu_clock[slots];
+pid_t tells[slots];  // a thread; 0: the process
 
 // Of what a thread has, there is one for each of the two.
 constexpr int most_threads = 2;
@@ -172,8 +173,9 @@ void say_setting(const itimerspec& s) {
       s.it_interval.tv_nsec);
 }
 
-/// Whether a thread has it not blocked.
+/// Whether a thread has it not blocked; whether it is ignored.
 bool may_come[most_threads][128];
+bool is_ignored[128];
 
 /// Each has a signal of its own: which of two comes first is another matter.
 int signal_of(int slot) { return SIGRTMIN + slot; }
@@ -201,7 +203,8 @@ void timerfd_call() {
       say("timerfd_settime %d flags %d", i, flags);
       say_setting(s);
       itimerspec* const old = pick(2) == 0 ? nullptr : &left;
-      say(": %s", outcome(timerfd_settime(fds[i], flags, &s, old)));
+      say(": %s", outcome(pick(4) == 0 ? syscall(SYS_timerfd_settime, fds[i], flags, &s, old)
+                                       : timerfd_settime(fds[i], flags, &s, old)));
       old ? say_left(left) : say("\n");
       break;
     }
@@ -214,7 +217,9 @@ void timerfd_call() {
     case 5: {
       uint64_t count[2] = {0, 0};
       const size_t size = pick(6) == 0 ? 4 : pick(6) == 0 ? 16 : 8;
-      say("read %d size %zu: %s", i, size, outcome(read(fds[i], count, size)));
+      say("read %d size %zu: %s", i, size,
+          outcome(pick(4) == 0 ? syscall(SYS_read, fds[i], count, size)
+                               : read(fds[i], count, size)));
       say(" count %s\n", many(count[0]));
       break;
     }
@@ -291,6 +296,7 @@ void posix_timer_call() {
     event.sigev_notify = pick(20) == 0 ? 77 : kinds[pick(4)];
     if (pick(20) == 0) event.sigev_signo = 65;
     event._sigev_un._tid = tids[pick(static_cast<unsigned>(threads))];
+    tells[i] = event.sigev_notify == SIGEV_THREAD_ID ? event._sigev_un._tid : 0;
     constexpr int clocks[] = {CLOCK_REALTIME,           CLOCK_MONOTONIC,
                               CLOCK_BOOTTIME,           CLOCK_TAI,
                               CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID,
@@ -303,7 +309,10 @@ void posix_timer_call() {
     return;
   }
   itimerspec left{{7, 7}, {7, 7}};
-  switch (pick(9)) {
+  unsigned what = pick(9);
+  // What such a one has told already may interrupt the other thread, see the README of examples/preload.
+  if (tells[i] != 0 && tells[i] != tids[self]) what = 4 + what % 4;
+  switch (what) {
     case 0:
     case 1:
     case 2:
@@ -315,7 +324,9 @@ void posix_timer_call() {
       say("timer_settime %d flags %d", i, flags);
       say_setting(s);
       itimerspec* const old = pick(2) == 0 ? nullptr : &left;
-      say(": %s", outcome(timer_settime(timers[i], flags, &s, old)));
+      // (libc's timer_t is the kernel's number, where it tells by no thread.)
+      say(": %s", outcome(pick(4) == 0 ? syscall(SYS_timer_settime, timers[i], flags, &s, old)
+                                       : timer_settime(timers[i], flags, &s, old)));
       old ? say_left(left) : say("\n");
       break;
     }
@@ -359,8 +370,13 @@ void itimer_call() {
     }
     case 1: {
       if (which != ITIMER_REAL) break;
-      say("alarm\n");
-      alarm(pick(2) == 0 ? 0 : static_cast<unsigned>(far));
+      const unsigned seconds = pick(2) == 0 ? 0 : static_cast<unsigned>(far);
+#if defined(SYS_alarm)
+      const long rest = pick(2) == 0 ? syscall(SYS_alarm, seconds) : alarm(seconds);
+#else
+      const long rest = alarm(seconds);
+#endif
+      say("alarm %u: %s\n", seconds, about(rest, 0));
       break;
     }
     default: {
@@ -391,20 +407,23 @@ void signal_call() {
       break;
     }
     case 2: {
-      // Which of two threads gets it is anybody's guess.
-      if (may_come[1 - self][signo]) break;
+      // Which of two threads gets it is anybody's guess, and so is which is asked whether it is ignored.
+      if (may_come[1 - self][signo] || (threads == 2 && is_ignored[signo])) break;
       say("unblock %d\n", signo);
       may_come[self][signo] = true;
       pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
       break;
     }
     case 3: {
+      if (threads == 2 && (may_come[0][signo] || may_come[1][signo])) break;
       say("ignore %d\n", signo);
+      is_ignored[signo] = true;
       signal(signo, SIG_IGN);
       break;
     }
     case 4: {
       say("handle %d\n", signo);
+      is_ignored[signo] = false;
       struct sigaction a{};
       a.sa_sigaction = handler;
       a.sa_flags = SA_SIGINFO | SA_RESTART;
@@ -438,11 +457,48 @@ void signal_call() {
       say("take %d\n", signo);
       const timespec at_once{};
       siginfo_t info{};
-      if (sigtimedwait(&set, &info, &at_once) == signo)
+      const long taken = pick(4) == 0
+                             ? syscall(SYS_rt_sigtimedwait, &set, &info, &at_once, _NSIG / 8)
+                             : sigtimedwait(&set, &info, &at_once);
+      if (taken == signo)
         say_signal(say, "taken", info);
       else
         say("  %s\n", strerrorname_np(errno));
     }
+  }
+}
+
+/// Timers that start threads: given time enough to have done so.
+void thread_call() {
+  constexpr unsigned timers_of_threads = 2;
+  static timer_t made[timers_of_threads];
+  static bool is_there[timers_of_threads];
+  static std::atomic<int> started[timers_of_threads];
+  const unsigned i = pick(timers_of_threads);
+  itimerspec left{{7, 7}, {7, 7}};
+  if (!is_there[i]) {
+    sigevent event{};
+    event.sigev_notify = SIGEV_THREAD;
+    event.sigev_value.sival_int = static_cast<int>(i);
+    event.sigev_notify_function = [](sigval v) { ++started[v.sival_int]; };
+    is_there[i] = timer_create(CLOCK_MONOTONIC, &event, &made[i]) == 0;
+    say("timer_create of threads %u: %s\n", i, is_there[i] ? "a timer" : strerrorname_np(errno));
+  } else if (pick(8) == 0) {
+    say("timer_delete of threads %u: %s\n", i, outcome(timer_delete(made[i])));
+    is_there[i] = false;
+  } else {
+    const itimerspec s = pick_setting(false);
+    say("timer_settime of threads %u", i);
+    say_setting(s);
+    say(": %s", outcome(timer_settime(made[i], 0, &s, &left)));
+    say_left(left);
+    const timespec a_while{0, 5'000'000};
+    timespec rest = a_while;
+    while (nanosleep(&rest, &rest) == -1 && errno == EINTR) continue;
+    say("  started %d", started[i].load());
+    say(" timer_gettime: %s", outcome(timer_gettime(made[i], &left)));
+    say_left(left);
+    say("  timer_getoverrun: %s\n", outcome(timer_getoverrun(made[i])));
   }
 }
 
@@ -560,8 +616,10 @@ void any_call(int calls) {
     timerfd_call();
   else if (what < 52)
     posix_timer_call();
-  else if (what < 60)
+  else if (what < 59)
     itimer_call();
+  else if (what < 60)
+    thread_call();
   else if (what < 78)
     signal_call();
   else if (what < 90)
