@@ -227,10 +227,10 @@ class basic_timer {
 
   /// The time remaining and the interval. A one-shot timer that expired has no time remaining; a
   /// periodic one has the time to its next deadline. Expirations are not lost by it.
-  setting_type get(error_code& ec) {
+  setting_type get(error_code& ec) const {
     return with_facility(ec, [&](Facility& facility) { return facility.get(ec); });
   }
-  setting_type get() {
+  setting_type get() const {
     return throwing([&](error_code& ec) { return get(ec); });
   }
 
@@ -248,7 +248,7 @@ class basic_timer {
 
   /// Whether try_take() would take something, or report that the clock was set. Takes nothing.
   /// False once closed.
-  [[nodiscard]] bool is_ready() {
+  [[nodiscard]] bool is_ready() const {
     error_code ignored;
     return with_facility(ignored, [](Facility& facility) { return facility.is_ready(); });
   }
@@ -349,7 +349,7 @@ class basic_timer {
 
   /// The time on the timer's clock, as whoever keeps the timer sees it: `clock_type::now()`, but
   /// where time is virtual (see virtual_time.hpp). The epoch, once closed.
-  [[nodiscard]] time_point now() {
+  [[nodiscard]] time_point now() const {
     if (!state_) return {};
     if constexpr (requires(Facility& f) { f.now(); })
       return state_->facility.now();
@@ -476,7 +476,7 @@ class basic_timer {
   }
 
   template <class Function>
-  auto with_facility(error_code& ec, Function function)
+  auto with_facility(error_code& ec, Function function) const
       -> std::invoke_result_t<Function, Facility&> {
     if (!state_) {
       ec = bad_descriptor();

@@ -14,6 +14,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <type_traits>
@@ -34,15 +35,15 @@ namespace chime {
 /// \param operation what to run, on the same executor
 /// \return what the operation returns. An exception of its own comes through.
 /// \throws system_error of error::cpu_budget_exhausted() if the budget was used up first; of
-///         errc::invalid_argument for a negative limit; and what opening a posix_timer says, when
+///         errc::invalid_argument for a negative limit or a NaN; and what opening a posix_timer says, when
 ///         nothing has been run
 ///
 /// Cancellation of the caller is passed on to the operation.
-template <class Clock = process_cpu_clock, class T, class Executor>
+template <class Clock = process_cpu_clock, class Rep, class Period, class T, class Executor>
 [[nodiscard]] boost::asio::awaitable<T, Executor> cpu_budget(
-    nanoseconds limit, boost::asio::awaitable<T, Executor> operation) {
+    std::chrono::duration<Rep, Period> limit, boost::asio::awaitable<T, Executor> operation) {
   namespace asio = boost::asio;
-  if (limit == nanoseconds::zero()) throw system_error{error::cpu_budget_exhausted()};
+  if (limit == limit.zero()) throw system_error{error::cpu_budget_exhausted()};
   const Executor executor = co_await asio::this_coro::executor;
   posix_timer<Clock, Executor> budget{executor};
   budget.expires_after(limit);

@@ -135,8 +135,8 @@ template <class Rep, class Period>
     using real = std::conditional_t<std::is_same_v<Rep, long double>, long double, double>;
     return duration_detail::scale_up(static_cast<real>(d.count()), per_nano::num, per_nano::den);
   } else {
-    static_assert(std::is_integral_v<Rep>,
-                  "a duration counts in integers or floating-point numbers");
+    static_assert(std::is_integral_v<Rep> && sizeof(Rep) <= sizeof(std::uint64_t),
+                  "a duration counts in integers of up to 64 bits or floating-point numbers");
     static_assert(per_nano::num <= std::numeric_limits<std::intmax_t>::max() / per_nano::den,
                   "a period so odd that its ticks cannot be converted in 64 bits");
     const bool negative = d.count() < Rep{0};

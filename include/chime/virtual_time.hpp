@@ -45,7 +45,8 @@ struct virtual_epoch {
 ///     time.advance(24h);  // runs the program through a day
 ///
 /// That goes for timers of the default facilities and of `user::`; those of `kernel::` are the
-/// kernel's. The context's time remains virtual when the object is gone, and stands. A program
+/// kernel's, and so is a timerfd that was opened before. The context's time remains virtual when the
+/// object is gone, and stands; another object goes on from there, whatever its epoch. A program
 /// under test reads `timer.now()` or `time.now<Clock>()`: `Clock::now()` is the system's time.
 ///
 /// Whatever moves the clocks stops at each deadline on the way, exactly there, and runs all
@@ -55,7 +56,8 @@ struct virtual_epoch {
 class virtual_time {
  public:
   /// \par Errors
-  /// EBUSY: the context has engine-kept timers already, that go by the system's clocks.
+  /// EBUSY: the context has timers already that go by the system's clocks: any but timerfds of the
+  /// kernel's.
   explicit virtual_time(boost::asio::io_context& context, const virtual_epoch& epoch = {})
       : context_{context}, service_{boost::asio::use_service<user::service>(context)} {
     error_code ec;

@@ -40,7 +40,7 @@ struct fixture : virtual_world {
   std::exception_ptr failed;
 
   template <class Clock = chime::process_cpu_clock>
-  void run(nanoseconds limit, asio::awaitable<std::string> operation) {
+  void run(auto limit, asio::awaitable<std::string> operation) {
     asio::co_spawn(context, chime::cpu_budget<Clock>(limit, std::move(operation)),
                    [this](std::exception_ptr e, std::string s) {
                      failed = e;
@@ -61,7 +61,7 @@ struct fixture : virtual_world {
 }  // namespace
 
 TEST_CASE_FIXTURE(fixture, "cpu_budget: an operation that needs less gives its result") {
-  run(100ms, nap(1h));
+  run(std::chrono::duration<double>{0.1}, nap(1h));
   time.use_cpu(60ms, 39ms);
   pass(59min);
   CHECK_FALSE(result);

@@ -184,6 +184,19 @@ TEST_CASE("a context runs out of work after a handler has thrown, though the clo
   CHECK(context.stopped());
 }
 
+TEST_CASE("a wait is one handler of its context") {
+  asio::io_context context;
+  chime::basic_timer<user::timerfd<monotonic_clock>> t{context};
+  for (int i = 0; i < 3; ++i) {
+    outcome<monotonic_clock> seen;
+    t.expires_after(1ms);
+    t.async_wait(seen.handler());
+    CHECK(context.run() == 1);
+    CHECK(seen.calls == 1);
+    context.restart();
+  }
+}
+
 TEST_CASE("a wait that is begun while the context is destroyed is dropped") {
   struct late {
     std::shared_ptr<timer> t;

@@ -9,8 +9,10 @@
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/require.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 
@@ -35,6 +37,11 @@ asio::any_io_executor each_executor(asio::io_context& context) {
   SUBCASE("on the context") {}
   SUBCASE("on a strand") { executor = asio::make_strand(context); }
   SUBCASE("on a strand of the erased executor") { executor = asio::make_strand(executor); }
+  const auto counts = asio::execution::outstanding_work.tracked;
+  SUBCASE("on the context, as work") { executor = asio::require(context.get_executor(), counts); }
+  SUBCASE("on a strand of that") {
+    executor = asio::make_strand(asio::require(context.get_executor(), counts));
+  }
   return executor;
 }
 

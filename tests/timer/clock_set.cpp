@@ -141,6 +141,28 @@ TEST_CASE_FIXTURE(alone, "F10 a clock that is set clears the count") {
   CHECK(t.get().interval == 1h);
 }
 
+// Asked how much is left, a timer goes on (F6), and so it does when the clock is set.
+TEST_CASE_FIXTURE(alone, "F10 E2 what is due after the count was cleared is scheduled in phase") {
+  asio::io_context context;
+  timer t{context};
+  constexpr auto interval = 20ms;
+  const auto first = realtime_clock::now() - 3 * interval;
+  t.set(setting::at(first, interval, chime::cancel_on_clock_set));
+  until_due(t);
+  (void)t.get();
+  if (!set_clock()) return;
+  chime::error_code ec;
+  CHECK_FALSE(t.try_take(ec));
+  CHECK(ec == chime::error::clock_was_set());
+  const auto cleared = realtime_clock::now();
+  const auto seen = t.wait();
+  const auto now = realtime_clock::now();
+  CHECK((seen.scheduled - first) % interval == 0ns);
+  CHECK(seen.scheduled <= now);
+  CHECK(seen.scheduled > now - interval - support::slack);
+  CHECK(seen.scheduled > cleared - 2 * interval);
+}
+
 TEST_CASE_FIXTURE(
     alone,
     "F11 a setting that asks again is told that the clock was set, and is made all the same") {

@@ -12,6 +12,8 @@
 #include <chime/timerfd.hpp>
 
 #include <doctest/doctest.h>
+#include <boost/asio/any_completion_executor.hpp>
+#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/append.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_allocator.hpp>
@@ -268,6 +270,24 @@ TEST_CASE("append, prepend and consign go round a wait") {
   run_out(context);
   CHECK(seen == 44);
   CHECK(watch.expired());
+}
+
+TEST_CASE("a wait takes a handler and an executor whose types are erased") {
+  asio::io_context context;
+  timer t{context};
+  int calls = 0;
+  for (int i = 1; i <= 2; ++i) {
+    t.expires_after(1us);
+    const auto count = [&](error_code ec, expiry) { calls += !ec; };
+    asio::any_completion_handler<void(error_code, expiry)> erased{count};
+    if (i == 1)
+      t.async_wait(std::move(erased));
+    else
+      t.async_wait(
+          asio::bind_executor(asio::any_completion_executor{context.get_executor()}, count));
+    run_out(context);
+    CHECK(calls == i);
+  }
 }
 
 TEST_CASE("binders of executor, allocator and slot may be nested in any order") {

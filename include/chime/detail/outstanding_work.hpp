@@ -13,6 +13,7 @@
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/is_executor.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/query.hpp>
 
@@ -38,8 +39,10 @@ template <class Executor>
                            const boost::asio::execution_context& context) noexcept {
   if constexpr (boost::asio::can_query<const Executor&, boost::asio::execution::context_t>::value)
     return &boost::asio::query(executor, boost::asio::execution::context) == &context;
-  else
+  else if constexpr (boost::asio::is_executor<Executor>::value)
     return &executor.context() == &context;  // one of the Networking TS
+  else
+    return false;  // one that does not tell: any_completion_executor
 }
 
 /// The io_context's own executor behind a type-erased one; null if that is another, such as a

@@ -78,6 +78,13 @@ class schedule {
     return {false, std::max(rules::remaining(deadline, now()), nanoseconds{1})};
   }
 
+  /// Notes that expirations were lost which nobody has counted: the next is the first one that is no
+  /// earlier than `bound`.
+  void skip_to(nanoseconds bound) noexcept {
+    const auto lost = rules::expirations_by(next_, interval_, bound - nanoseconds{1});
+    next_ = rules::saturating_advance(next_, interval_, lost);
+  }
+
   /// Notes that the timer reported `expirations`.
   expiry<Clock> take(std::uint64_t expirations) noexcept {
     if (expirations == 0) return {};

@@ -62,7 +62,7 @@ class timerfd_calls {
   expiry<Clock> take(int fd, error_code& ec) {
     const std::uint64_t count = shim::timerfd_read(fd, ec);
     if (!ec) return schedule_.take(count);
-    ec = why_nothing(ec);
+    take_nothing(fd, ec);
     return {};
   }
 
@@ -87,8 +87,20 @@ class timerfd_calls {
                                  from_timespec(t.it_interval).value_or(rules::never));
   }
 
-  [[gnu::noinline, gnu::cold]] static error_code why_nothing(error_code read_failed) noexcept {
-    return read_failed.value() == EAGAIN ? error_code{} : translate(read_failed);
+  [[gnu::noinline, gnu::cold]] void take_nothing(int fd, error_code& ec) noexcept {
+    if (ec.value() == EAGAIN) return ec.clear();
+    if (ec.value() == ECANCELED) find_place(fd);
+    ec = translate(ec);
+  }
+
+  /// After a read that has thrown a count away (F10). If the timer goes on, what is left until its
+  /// next deadline tells which that is, unless the interval is shorter than it takes to ask.
+  void find_place(int fd) noexcept {
+    const nanoseconds before = Clock::now().time_since_epoch();
+    error_code ignored;
+    const auto left = from_timespec(shim::timerfd_gettime(fd, ignored).it_value);
+    if (left.value_or(nanoseconds{}) > nanoseconds::zero())
+      schedule_.skip_to(rules::saturating_add(before, *left));
   }
 
   static error_code translate(error_code ec) noexcept {

@@ -25,9 +25,12 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution/allocator.hpp>
 #include <boost/asio/execution/blocking.hpp>
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/query.hpp>
 #include <boost/asio/require.hpp>
 #include <boost/asio/strand.hpp>
 
@@ -37,17 +40,26 @@
 #include <cstdint>
 #include <optional>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 namespace chime::user {
 
-/// The io_context's own executor behind a timer's: that itself, or what a strand stands on.
+/// The io_context's own executor behind a timer's: that itself, also where it counts as work, or what
+/// a strand stands on.
 [[nodiscard]] inline std::optional<boost::asio::io_context::executor_type> plain_within(
     const boost::asio::any_io_executor& executor) {
   using boost::asio::strand;
-  if (const auto* const typed = detail::plain(executor)) return *typed;
-  if (const auto* const s = executor.target<strand<boost::asio::io_context::executor_type>>())
-    return s->get_inner_executor();
+  using plain = boost::asio::io_context::executor_type;
+  using tracked = std::decay_t<decltype(boost::asio::require(
+      std::declval<const plain&>(), boost::asio::execution::outstanding_work.tracked))>;
+  const auto own = [](const auto& typed) {
+    return boost::asio::query(typed, boost::asio::execution::context).get_executor();
+  };
+  if (const auto* const typed = executor.target<plain>()) return *typed;
+  if (const auto* const typed = executor.target<tracked>()) return own(*typed);
+  if (const auto* const s = executor.target<strand<plain>>()) return s->get_inner_executor();
+  if (const auto* const s = executor.target<strand<tracked>>()) return own(s->get_inner_executor());
   if (const auto* const s = executor.target<strand<boost::asio::any_io_executor>>())
     return plain_within(s->get_inner_executor());
   return std::nullopt;
@@ -554,10 +566,11 @@ class service final : public boost::asio::execution_context::service {
       // Others may serve them, or this thread when it is back.
       if (!post_serve()) sleep_until(nanoseconds::min());
     } else if (waits_ == 0) {
+      if (!sleeper_ || !sleeper_->is_pending()) return;
       // Whoever gave up a wait mostly begins another soon: lets what is queued go first.
-      if (std::exchange(is_idle_, true) || !sleeper_ || !post_serve()) {
+      if (std::exchange(is_idle_, true) || !post_serve()) {
         is_idle_ = false;
-        if (sleeper_) sleeper_->cancel();
+        sleeper_->cancel();
       }
     } else {
       sleep_until(scheduler_.next_look());

@@ -113,9 +113,12 @@ class sleeper {
     return true;
   }
 
+  /// Whether anything will be called.
+  [[nodiscard]] bool is_pending() const noexcept { return is_asleep_ || is_watching_; }
+
   /// Sleeps no more; nothing is called.
   void cancel() {
-    if (!is_asleep_ && !is_watching_) return;
+    if (!is_pending()) return;
     is_asleep_ = false;
     is_watching_ = false;
     error_code ignored;
