@@ -213,7 +213,8 @@ void closes(int fd) noexcept {
 using namespace preload;
 
 PRELOAD_EXPORT(int, close, int fd) {
-  if (!sys::is_ours(fd)) return PRELOAD_NEXT(close)(fd);  // a cancellation point
+  if (!sys::is_ours(fd)) return PRELOAD_NEXT(close)(fd);
+  ::pthread_testcancel();
   return static_cast<int>(to_libc(sys::close(fd)));
 }
 PRELOAD_EXPORT(int, fclose, std::FILE* stream) {
@@ -225,13 +226,16 @@ PRELOAD_EXPORT(int, dup2, int fd, int to) { return static_cast<int>(to_libc(sys:
 PRELOAD_EXPORT(int, dup3, int fd, int to, int flags) {
   return static_cast<int>(to_libc(sys::dup3("dup3", fd, to, flags)));
 }
+namespace {
+bool may_wait(int command) noexcept { return command == F_SETLKW || command == F_OFD_SETLKW; }
+}  // namespace
 // The third argument may not be there. Then its register holds something, which the kernel ignores.
 PRELOAD_EXPORT(int, fcntl, int fd, int command, long argument) {
-  if (!sys::is_ours(fd)) return PRELOAD_NEXT(fcntl)(fd, command, argument);
+  if (!sys::is_ours(fd) || may_wait(command)) return PRELOAD_NEXT(fcntl)(fd, command, argument);
   return static_cast<int>(to_libc(sys::fcntl(fd, command, argument)));
 }
 PRELOAD_EXPORT(int, fcntl64, int fd, int command, long argument) {
-  if (!sys::is_ours(fd)) return PRELOAD_NEXT(fcntl64)(fd, command, argument);
+  if (!sys::is_ours(fd) || may_wait(command)) return PRELOAD_NEXT(fcntl64)(fd, command, argument);
   return static_cast<int>(to_libc(sys::fcntl(fd, command, argument)));
 }
 PRELOAD_EXPORT(int, close_range, unsigned first, unsigned last, int flags) {

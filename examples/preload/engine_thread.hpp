@@ -25,4 +25,7 @@ void join() noexcept;
 /// In a child of fork(2): there is none.
 void forget() noexcept;
 
+/// Whether it runs, and the process has but one thread beside it.
+[[nodiscard]] bool is_beside_one() noexcept;
+
 }  // namespace preload::engine_thread

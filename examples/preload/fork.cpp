@@ -4,6 +4,7 @@
 // The ways to make a child with a copy of this memory that no handler of pthread_atfork sees; and what a thread does to
 // itself, or libc to all threads that it knows, which the engine's is to follow.
 
+#include "engine_thread.hpp"
 #include "memory.hpp"
 #include "process.hpp"
 #include "symbol.hpp"
@@ -44,6 +45,10 @@ bool makes_child(long nr, long a, long b) noexcept {
   return b >= word(sizeof wanted) &&
          copy_in(&wanted, reinterpret_cast<void*>(a), sizeof wanted) == 0 &&
          (wanted.flags & CLONE_VM) == 0 && wanted.stack == 0;
+}
+
+void end_thread(int status) noexcept {
+  if (engine_thread::is_beside_one() && !is_vfork_child()) raw(SYS_exit_group, status);
 }
 
 long make_child(long nr, long a, long b, long c, long d, long e) noexcept {
@@ -93,7 +98,9 @@ PRELOAD_EXPORT(int, clone, int (*run)(void*), void* stack, int flags, void* argu
   const auto begin = [](void* given) {
     const start own = *static_cast<start*>(given);
     after_fork_in_child();
-    return own.run(own.argument);
+    const int status = own.run(own.argument);
+    sys::end_thread(status);
+    return status;
   };
   if ((flags & CLONE_VM) != 0 || run == nullptr || stack == nullptr)
     return PRELOAD_NEXT(clone)(run, stack, flags, argument, parent_tid, thread_pointer, child_tid);

@@ -139,6 +139,14 @@ void after_fork_itimers() noexcept {
 // The kernel's interval timers last over an exec, and nothing else of this process does. So they
 // carry what is left over, and are armed for no longer than that.
 
+namespace {
+/// Whoever sets a timer on CPU time adds a tick (I5), which is there already of one that is handed over.
+nanoseconds without_tick(int which, nanoseconds left) noexcept {
+  if (which == ITIMER_REAL || left == nanoseconds::zero()) return left;
+  return std::max<nanoseconds>(left - chime::engine::cpu_look::tick, std::chrono::microseconds{1});
+}
+}  // namespace
+
 void adopt_itimers() noexcept {
   for (const int which : {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF}) {
     ::itimerval left{};
@@ -149,7 +157,8 @@ void adopt_itimers() noexcept {
     if (which == ITIMER_REAL && there.value == nanoseconds::zero()) there.value = nanoseconds{1};
     const ::itimerval off{};
     kernel_setitimer(which, &off, nullptr);
-    there = {clocks::from_real(there.value), clocks::from_real(there.interval)};
+    there.value = without_tick(which, clocks::from_real(there.value));
+    there.interval = clocks::from_real(there.interval);
     locked here;
     timer_spec old;
     set(which, there, old);
@@ -169,8 +178,8 @@ bool hand_over_itimers() noexcept {
       left = real.gettime(now);
     }
     if (left.value == nanoseconds::zero() && left.interval == nanoseconds::zero()) continue;
-    const ::itimerval to =
-        to_libc_type({clocks::to_real(left.value), clocks::to_real(left.interval)});
+    const nanoseconds value = without_tick(which, clocks::to_real(left.value));
+    const ::itimerval to = to_libc_type({value, clocks::to_real(left.interval)});
     kernel_setitimer(which, &to, nullptr);
     any = true;
   }

@@ -448,20 +448,31 @@ void no_longer_ignored_posix_timers(int signo) noexcept {
 
 namespace sys {
 
+// A child of vfork has timers of its own, and this memory is not: they are the kernel's.
+
 long timer_create(int clock, const ::sigevent* event, int* id) noexcept {
+  if (is_vfork_child()) return raw(SYS_timer_create, clock, event, id);
   return traced("timer_create", create(clock, event, id, false), clock,
                 static_cast<const void*>(event), static_cast<const void*>(id));
 }
 long timer_settime(int id, int flags, const ::itimerspec* to, ::itimerspec* old) noexcept {
+  if (is_vfork_child()) return raw(SYS_timer_settime, id, flags, to, old);
   return traced("timer_settime", settime(id, flags, to, old), id, flags, to,
                 static_cast<const void*>(old));
 }
 long timer_gettime(int id, ::itimerspec* out) noexcept {
+  if (is_vfork_child()) return raw(SYS_timer_gettime, id, out);
   const long result = gettime(id, out);
   return traced("timer_gettime", result, id, static_cast<const ::itimerspec*>(out));
 }
-long timer_getoverrun(int id) noexcept { return traced("timer_getoverrun", getoverrun(id), id); }
-long timer_delete(int id) noexcept { return traced("timer_delete", remove(id), id); }
+long timer_getoverrun(int id) noexcept {
+  if (is_vfork_child()) return raw(SYS_timer_getoverrun, id);
+  return traced("timer_getoverrun", getoverrun(id), id);
+}
+long timer_delete(int id) noexcept {
+  if (is_vfork_child()) return raw(SYS_timer_delete, id);
+  return traced("timer_delete", remove(id), id);
+}
 
 /// prctl(2) PR_TIMER_CREATE_RESTORE_IDS, Linux 6.15: the caller of timer_create chooses the id.
 long restore_timer_ids(long what, long a, long b, long c) noexcept {
@@ -481,17 +492,23 @@ long restore_timer_ids(long what, long a, long b, long c) noexcept {
 using namespace preload;
 
 namespace {
+/// Those that start threads have a bit more, as glibc's have (which are pointers): none of them is null.
+constexpr std::intptr_t of_threads = INTPTR_MIN;
+
 int number_of(::timer_t timer) noexcept {
-  const auto n = reinterpret_cast<std::intptr_t>(timer);
-  return n < 0 || n > INT_MAX ? -1 : static_cast<int>(n);
+  const auto n = reinterpret_cast<std::intptr_t>(timer) & ~of_threads;
+  return n > INT_MAX ? -1 : static_cast<int>(n);
 }
 }  // namespace
 
 PRELOAD_EXPORT(int, timer_create, ::clockid_t clock, ::sigevent* event, ::timer_t* out) {
+  if (is_vfork_child()) return PRELOAD_NEXT(timer_create)(clock, event, out);
   int id = 0;
   const long result = traced("timer_create", create(clock, event, &id, true), clock,
                              static_cast<const void*>(event), static_cast<const void*>(out));
-  if (result == 0) *out = reinterpret_cast<::timer_t>(std::intptr_t{id});
+  const bool starts_threads = event != nullptr && event->sigev_notify == SIGEV_THREAD;
+  if (result == 0)
+    *out = reinterpret_cast<::timer_t>(std::intptr_t{id} | (starts_threads ? of_threads : 0));
   return static_cast<int>(to_libc(result));
 }
 PRELOAD_EXPORT(int, timer_settime, ::timer_t timer, int flags, const ::itimerspec* to,

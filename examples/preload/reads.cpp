@@ -127,9 +127,10 @@ PRELOAD_EXPORT(::ssize_t, readv, int fd, const ::iovec* parts, int count) {
 }
 
 // Positions mean nothing to a timer: those that name one are refused, those that name none are not.
-#define PRELOAD_POSITIONED(symbol, ...)                               \
-  if (is_timer(fd)) return to_libc(sys::positioned(#symbol, fd, at)); \
-  return PRELOAD_NEXT(symbol)(__VA_ARGS__)
+#define PRELOAD_POSITIONED(symbol, ...)                        \
+  if (!is_timer(fd)) return PRELOAD_NEXT(symbol)(__VA_ARGS__); \
+  ::pthread_testcancel();                                      \
+  return to_libc(sys::positioned(#symbol, fd, at))
 
 PRELOAD_EXPORT(::ssize_t, pread, int fd, void* to, std::size_t size, long at) {
   PRELOAD_POSITIONED(pread, fd, to, size, at);
@@ -164,15 +165,17 @@ PRELOAD_EXPORT(::ssize_t, pwritev64, int fd, const ::iovec* parts, int count, lo
   PRELOAD_POSITIONED(pwritev64, fd, parts, count, at);
 }
 PRELOAD_EXPORT(::ssize_t, preadv2, int fd, const ::iovec* parts, int count, long at, int flags) {
-  if (is_ours(fd)) return to_libc(sys::preadv2(fd, parts, count, at, flags));
-  return PRELOAD_NEXT(preadv2)(fd, parts, count, at, flags);
+  if (!is_ours(fd)) return PRELOAD_NEXT(preadv2)(fd, parts, count, at, flags);
+  ::pthread_testcancel();
+  return to_libc(sys::preadv2(fd, parts, count, at, flags));
 }
 PRELOAD_EXPORT(::ssize_t, preadv64v2, int fd, const ::iovec* parts, int count, long at, int flags) {
   return preload_preadv2(fd, parts, count, at, flags);
 }
 PRELOAD_EXPORT(::ssize_t, pwritev2, int fd, const ::iovec* parts, int count, long at, int flags) {
-  if (is_timer(fd)) return to_libc(sys::pwritev2(fd, at));
-  return PRELOAD_NEXT(pwritev2)(fd, parts, count, at, flags);
+  if (!is_timer(fd)) return PRELOAD_NEXT(pwritev2)(fd, parts, count, at, flags);
+  ::pthread_testcancel();
+  return to_libc(sys::pwritev2(fd, at));
 }
 PRELOAD_EXPORT(::ssize_t, pwritev64v2, int fd, const ::iovec* parts, int count, long at,
                int flags) {
@@ -187,10 +190,12 @@ PRELOAD_EXPORT(long, lseek64, int fd, long to, int whence) {
   return PRELOAD_NEXT(lseek64)(fd, to, whence);
 }
 PRELOAD_EXPORT(::ssize_t, write, int fd, const void* from, std::size_t size) {
-  if (is_timer(fd)) return to_libc(sys::write("write", fd));
-  return PRELOAD_NEXT(write)(fd, from, size);
+  if (!is_timer(fd)) return PRELOAD_NEXT(write)(fd, from, size);
+  ::pthread_testcancel();
+  return to_libc(sys::write("write", fd));
 }
 PRELOAD_EXPORT(::ssize_t, writev, int fd, const ::iovec* parts, int count) {
-  if (is_timer(fd)) return to_libc(sys::write("writev", fd));
-  return PRELOAD_NEXT(writev)(fd, parts, count);
+  if (!is_timer(fd)) return PRELOAD_NEXT(writev)(fd, parts, count);
+  ::pthread_testcancel();
+  return to_libc(sys::write("writev", fd));
 }

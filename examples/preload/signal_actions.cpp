@@ -43,7 +43,9 @@ int install(int signo, const action& a) noexcept;
 
 void run_handler(int signo, ::siginfo_t* info, void* context) noexcept {
   action a;
-  {
+  if (is_vfork_child()) {
+    a = wanted[signo];  // for a timer of the kernel's
+  } else {
     locked all;
     // Of a leftover the kernel takes no notice. Whatever is behind it comes now: this may be the only moment when the signal is
     // not blocked (ppoll(2) and its kind).
@@ -177,6 +179,35 @@ handler set_handler(int signo, handler to, int flags, bool masks) noexcept {
 
 constinit std::atomic<signal_set> interrupts = 0;  // siginterrupt(3)
 
+/// While system(3) runs, libc ignores two signals, past our symbols.
+class ignored_by_system {
+ public:
+  ignored_by_system() noexcept {
+    const locked all;
+    if (users++ != 0) return;
+    for (const int signo : signals) {
+      if (!is_watched(signo) || is_ignored(signo)) continue;
+      ignored.fetch_or(just(signo));
+      now_ignored_posix_timers(signo, every_thread);
+    }
+  }
+  ignored_by_system(const ignored_by_system&) = delete;
+  ignored_by_system& operator=(const ignored_by_system&) = delete;
+  ~ignored_by_system() {
+    const locked all;
+    if (--users != 0) return;
+    for (const int signo : signals) {
+      if (!is_watched(signo) || ignores(signo, wanted[signo])) continue;
+      ignored.fetch_and(~just(signo));
+      no_longer_ignored_posix_timers(signo);
+    }
+  }
+
+ private:
+  static constexpr int signals[] = {SIGINT, SIGQUIT};
+  static constinit inline unsigned users = 0;
+};
+
 }  // namespace
 }  // namespace signals
 
@@ -277,6 +308,12 @@ PRELOAD_EXPORT(handler, sigset, int signo, handler to) {
   if (to_libc(set_action(signo, holds ? nullptr : &next, &old)) != 0) return SIG_ERR;
   const signal_set was = set_mask(holds ? SIG_BLOCK : SIG_UNBLOCK, just(signo));
   return (was & just(signo)) != 0 ? SIG_HOLD : old.sa_handler;
+}
+
+PRELOAD_EXPORT(int, system, const char* command) {
+  if (command == nullptr || is_vfork_child()) return PRELOAD_NEXT(system)(command);
+  const ignored_by_system meanwhile;
+  return PRELOAD_NEXT(system)(command);
 }
 
 // What is unblocked and ignored is dropped then.

@@ -10,7 +10,6 @@
 #include "process.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <charconv>
@@ -32,10 +31,10 @@ void uncarry(::siginfo_t& info) noexcept {
   if (info.si_code == carried) info.si_code = std::exchange(info.si_errno, 0);
 }
 
-/// Where the kernel's queue is full, a standard signal still comes, but without its siginfo
-/// (__send_signal_locked() in signal.c). That never happens to the kernel's own timers.
+/// Where the kernel's queue is full, a signal may come without its siginfo (__send_signal_locked() in signal.c). That
+/// never happens to the kernel's own timers.
 void restore(::siginfo_t& info) noexcept {
-  const bool is_lost = info.si_signo < 32 && info.si_code == SI_USER && info.si_pid == 0;
+  const bool is_lost = info.si_code == SI_USER && info.si_pid == 0;
   if (is_lost && !restore_posix_timer(info)) restore_itimer(info);
 }
 
@@ -69,10 +68,7 @@ bool read_status(int tid, thread_status& out) noexcept {
 
 /// A thread that runs now and does not block the signal, 0 if nobody knows of one.
 int find_runner(int signo) noexcept {
-  // One thread beside the engine's: the process is as good. Its folder has a link for each.
-  struct ::stat task{};
-  if (raw(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &task, 0) != 0 || task.st_nlink <= 4)
-    return 0;
+  if (engine_thread::is_beside_one()) return 0;  // the process is as good
   const long dir = raw(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (dir < 0) return 0;
   // In turn: all that are ready to run look the same from here.
@@ -177,6 +173,8 @@ sent queue(::siginfo_t info, int whom) noexcept {
       error = prefer(first, signo, info);
     if (error != 0 && error != -EAGAIN) error = raw(SYS_rt_sigqueueinfo, pid, signo, &info);
   }
+  // RLIMIT_SIGPENDING, from which the kernel's timers are exempt: one signal comes all the same, without its siginfo.
+  if (error == -EAGAIN && whom <= 0 && !is_pending(signo, 0)) error = raw(SYS_kill, pid, signo);
   if (error == -EAGAIN) return sent::failed;
   if (error != 0) return sent::ignored;  // there is no such thread any more
   return !may_vanish || is_pending(signo, whom) ? sent::queued : sent::ignored;

@@ -54,6 +54,8 @@ long alarm(unsigned seconds) noexcept;
 // fork.cpp
 [[nodiscard]] bool makes_child(long nr, long a, long b) noexcept;
 long make_child(long nr, long a, long b, long c, long d, long e) noexcept;
+/// Before exit(2) of a thread: ends the process where only the engine's would be left of it.
+void end_thread(int status) noexcept;
 long unshare(int what) noexcept;
 long setns(int fd, int what) noexcept;
 

@@ -61,7 +61,8 @@ int number(long a) noexcept { return static_cast<int>(a); }
     case SYS_clock_settime:
     case SYS_settimeofday:
     case SYS_execve:
-    case SYS_execveat: return true;
+    case SYS_execveat:
+    case SYS_exit: return true;
     case SYS_read:
     case SYS_readv:
     case SYS_write:
@@ -225,6 +226,7 @@ long sleep(clockid_t id, int flags, const ::timespec* span, ::timespec* left) no
 #endif
     case SYS_clone:
     case SYS_clone3: return sys::make_child(nr, a, b, c, d, e);
+    case SYS_exit: sys::end_thread(fd); return plain();
     case SYS_unshare: return sys::unshare(fd);
     case SYS_setns: return sys::setns(fd, number(b));
     case SYS_epoll_ctl: return sys::epoll_ctl(fd, number(b), number(c), pointer<::epoll_event>(d));

@@ -8,6 +8,7 @@
 
 #include "clocks.hpp"
 #include "descriptors.hpp"
+#include "memory.hpp"
 #include "process.hpp"
 #include "symbol.hpp"
 
@@ -48,17 +49,28 @@ class only_readable {
   only_readable(const only_readable&) = delete;
   only_readable& operator=(const only_readable&) = delete;
   ~only_readable() {
-    while (changes_ > 0) {
-      const auto& [index, events] = changed_[--changes_];
+    for (std::size_t i = changes_; i-- > 0;) {
+      const auto& [index, events] = changed_[i];
       copy_out(&set_[index].events, events);
     }
+    if (changed_ != few_) raw(SYS_munmap, changed_, room_ * sizeof(original));
   }
 
  private:
   void change(::nfds_t index, short events) noexcept {
-    if (changes_ == std::size(changed_)) return;  // nobody asks so often for what never comes
+    if (changes_ == room_ && !grow()) return;
     const auto readable = static_cast<short>(events & ~writable);
     if (copy_out(&set_[index].events, readable) == 0) changed_[changes_++] = {index, events};
+  }
+
+  bool grow() noexcept {
+    auto* const more = static_cast<original*>(map_pages(2 * room_ * sizeof(original)));
+    if (more == nullptr) return false;
+    std::copy_n(changed_, changes_, more);
+    if (changed_ != few_) raw(SYS_munmap, changed_, room_ * sizeof(original));
+    changed_ = more;
+    room_ *= 2;
+    return true;
   }
 
   struct original {
@@ -66,8 +78,10 @@ class only_readable {
     short events;
   };
   ::pollfd* set_;
-  original changed_[32];
+  original few_[32];
+  original* changed_ = few_;
   std::size_t changes_ = 0;
+  std::size_t room_ = std::size(few_);
 };
 
 /// The set of select(2) for what can be written, without our timers. Its own copy only if there are
@@ -75,24 +89,30 @@ class only_readable {
 class without_timers {
  public:
   without_timers(int count, ::fd_set* given) noexcept : use{given}, given_{given} {
-    // More than a set holds is for those who know how long theirs is: not for us.
-    if (given == nullptr || count <= 0 || count > FD_SETSIZE || !descriptors::any()) return;
-    constexpr int bits = 8 * sizeof(long);
+    // Whoever asks for more than a set holds has made a longer one.
+    constexpr int bits = 8 * sizeof(long), most = 1 << 20;
+    if (given == nullptr || count <= 0 || count > most || !descriptors::any()) return;
     bytes_ = static_cast<std::size_t>((count + bits - 1) / bits) * sizeof(long);
-    if (copy_in(&own_, given, bytes_) != 0) return;
+    if (bytes_ > sizeof few_) own_ = static_cast<unsigned long*>(map_pages(bytes_));
+    if (own_ == nullptr || copy_in(own_, given, bytes_) != 0) return;
     for (int fd = 0; fd < count; ++fd) {
-      if (!FD_ISSET(fd, &own_) || descriptors::find(fd).timer == nullptr) continue;
-      FD_CLR(fd, &own_);
-      use = &own_;
+      unsigned long& word = own_[fd / bits];
+      const unsigned long one = 1UL << fd % bits;
+      if ((word & one) == 0 || descriptors::find(fd).timer == nullptr) continue;
+      word &= ~one;
+      use = reinterpret_cast<::fd_set*>(own_);
     }
   }
   without_timers(const without_timers&) = delete;
   without_timers& operator=(const without_timers&) = delete;
+  ~without_timers() {
+    if (own_ != nullptr && own_ != few_) raw(SYS_munmap, own_, bytes_);
+  }
 
   /// The result of the call, which tells what can be written only if it succeeded.
   template <class T>
   [[nodiscard]] T give_back(T result) noexcept {
-    if (use != given_ && result >= 0) copy_out(given_, &own_, bytes_);
+    if (use != given_ && result >= 0) copy_out(given_, own_, bytes_);
     return result;
   }
 
@@ -100,7 +120,8 @@ class without_timers {
 
  private:
   ::fd_set* given_;
-  ::fd_set own_;
+  unsigned long few_[FD_SETSIZE / (8 * sizeof(long))];
+  unsigned long* own_ = few_;
   std::size_t bytes_ = 0;
 };
 

@@ -92,6 +92,25 @@ TEST_CASE("F9: a child of clone(3), which runs on a stack of its own") {
   munmap(stack, size);
 }
 
+TEST_CASE("a child that ends its only thread has ended, also beside the engine's") {
+  int fd = soon_due();
+  constexpr std::size_t size = 256 * 1024;
+  void* const stack =
+      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE_NE(stack, MAP_FAILED);
+  const auto ends = [](pid_t child) {
+    int status = 0;
+    return eventually([&] { return waitpid(child, &status, WNOHANG) == child; }) &&
+           status == 3 << 8;
+  };
+  CHECK(ends(clone([](void*) { return 3; }, static_cast<char*>(stack) + size, SIGCHLD, nullptr)));
+  const pid_t child = fork();
+  if (child == 0) syscall(SYS_exit, 3);
+  CHECK(ends(child));
+  close(fd);
+  munmap(stack, size);
+}
+
 TEST_CASE("F9: a daemon's timer comes") {
   int ends[2];
   REQUIRE_EQ(pipe(ends), 0);

@@ -193,6 +193,41 @@ TEST_CASE("I7: an exec keeps one whose signal is pending") {
   }));
 }
 
+TEST_CASE("(after an exec) CPU timers are there" * doctest::skip()) {
+  for (const auto which : {ITIMER_VIRTUAL, ITIMER_PROF}) {
+    itimerval left{};
+    REQUIRE_EQ(getitimer(which, &left), 0);
+    REQUIRE_EQ(left.it_interval.tv_sec, 300);
+    REQUIRE_LE(of(left.it_value), 300s + 4ms);  // I5, once
+    REQUIRE_GE(of(left.it_value), 290s);
+    REQUIRE_EQ(set(which, 0us, 300s), 0);
+  }
+  if (getenv("CHIME_TEST_AGAIN") == nullptr) return;
+  unsetenv("CHIME_TEST_AGAIN");
+  execl("/proc/self/exe", "after", "--no-skip", "--minimal",
+        "--test-case=(after an exec) CPU timers that are off*", static_cast<char*>(nullptr));
+  FAIL("no exec");
+}
+TEST_CASE("(after an exec) CPU timers that are off have their interval" * doctest::skip()) {
+  for (const auto which : {ITIMER_VIRTUAL, ITIMER_PROF}) {
+    itimerval left{};
+    REQUIRE_EQ(getitimer(which, &left), 0);
+    CHECK_EQ(left.it_interval.tv_sec, 300);
+    CHECK_EQ(of(left.it_value), 0s);
+  }
+}
+
+TEST_CASE("I7, I3: an exec keeps CPU timers, and does not lengthen them") {
+  CHECK(in_child([] {
+    for (const auto which : {ITIMER_VIRTUAL, ITIMER_PROF})
+      if (set(which, 300s, 300s) != 0) return false;
+    setenv("CHIME_TEST_AGAIN", "1", 1);
+    execl("/proc/self/exe", "after", "--no-skip", "--minimal",
+          "--test-case=(after an exec) CPU timers are there", static_cast<char*>(nullptr));
+    return false;
+  }));
+}
+
 TEST_CASE("(after an exec) a timer that expired meanwhile is turned off" * doctest::skip()) {
   const blocked alarm{SIGALRM};
   REQUIRE_EQ(set(ITIMER_REAL, 0us), 0);

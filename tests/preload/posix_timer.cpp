@@ -1,6 +1,8 @@
 // Copyright (c) 2026 the chime authors.
 // Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 #include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -282,19 +284,20 @@ TEST_CASE("bad pointers are EFAULT where signals are waited for") {
 }
 
 TEST_CASE("a timer's signal is whole also where the queue of signals is full") {
-  CHECK(in_child([] {
-    const blocked signal{SIGUSR1};
-    const posix_timer t{SIGUSR1};
-    const rlimit none{0, 0};
-    setrlimit(RLIMIT_SIGPENDING, &none);
-    if (t.set(1ms, 1ms) != 0) return false;
-    for (int i = 0; i < 3; ++i) {
-      siginfo_t info{};
-      if (!signal.take(info) || info.si_code != SI_TIMER || info.si_value.sival_int != 4711)
-        return false;
-    }
-    return true;
-  }));
+  for (const int signo : {SIGUSR1, SIGRTMIN + 3})
+    CHECK(in_child([signo] {
+      const blocked signal{signo};
+      const posix_timer t{signo};
+      const rlimit none{0, 0};
+      setrlimit(RLIMIT_SIGPENDING, &none);
+      if (t.set(1ms, 1ms) != 0) return false;
+      for (int i = 0; i < 3; ++i) {
+        siginfo_t info{};
+        if (!signal.take(info) || info.si_code != SI_TIMER || info.si_value.sival_int != 4711)
+          return false;
+      }
+      return true;
+    }));
 }
 
 TEST_CASE("an action is read back as the kernel keeps it") {
@@ -625,6 +628,55 @@ TEST_CASE("SIGEV_THREAD starts a thread for each") {
   CHECK(elsewhere);
   CHECK(looks_alike);
   CHECK_EQ(timer_delete(id), 0);
+}
+
+TEST_CASE("a timer that starts threads is not null") {
+  sigevent e{};
+  e.sigev_notify = SIGEV_THREAD;
+  e.sigev_notify_function = [](sigval) {};
+  timer_t t{};
+  REQUIRE_EQ(timer_create(CLOCK_MONOTONIC, &e, &t), 0);
+  CHECK_NE(t, nullptr);
+  CHECK_EQ(timer_delete(t), 0);
+}
+
+TEST_CASE("system(3) ignores signals, and a timer that tells by one goes on after it") {
+  const handler h{SIGINT, 0};
+  const posix_timer t{SIGINT};
+  REQUIRE_EQ(t.set(1ms, 1ms), 0);
+  REQUIRE(eventually([] { return handled > 0; }));
+  CHECK_EQ(system("sleep 0.02"), 0);
+  handled = 0;
+  CHECK(eventually([] { return handled > 1; }));
+}
+
+TEST_CASE("P10: timers of a child that shares its parent's memory are its own") {
+  static timer_t its;
+  static int told;
+  const handler h{SIGRTMIN + 3, 0};
+  constexpr std::size_t size = 256 * 1024;
+  void* const stack =
+      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE_NE(stack, MAP_FAILED);
+  const auto run = [](void*) {
+    sigevent e{};
+    e.sigev_signo = SIGRTMIN + 3;
+    const itimerspec soon = spec(1ms);
+    if (timer_create(CLOCK_MONOTONIC, &e, &its) != 0 || timer_settime(its, 0, &soon, nullptr) != 0)
+      return 1;
+    told = eventually([] { return handled > 0; });
+    return 0;
+  };
+  const pid_t child =
+      clone(run, static_cast<char*>(stack) + size, CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);
+  REQUIRE_GT(child, 0);
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK_EQ(status, 0);
+  CHECK_EQ(told, 1);
+  itimerspec left{};
+  CHECK_EQ(err(timer_gettime(its, &left)), -EINVAL);
+  munmap(stack, size);
 }
 
 TEST_CASE("P10: a child has none of them") {

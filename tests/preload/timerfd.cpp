@@ -12,8 +12,10 @@
 #include <atomic>
 #include <cstdio>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "support.hpp"
 #include "support/clock_setter.hpp"
@@ -190,6 +192,54 @@ TEST_CASE("F7: a read is a cancellation point also where it need not wait") {
   const timespec patience = to_timespec(now(CLOCK_REALTIME) + slack);
   REQUIRE_EQ(pthread_timedjoin_np(reader, &result, &patience), 0);
   CHECK_EQ(result, PTHREAD_CANCELED);
+}
+
+TEST_CASE("F7: so are a write and a close, which then has not closed") {
+  for (const bool closes : {false, true}) {
+    const timerfd t;
+    struct call {
+      int fd;
+      bool closes;
+    } what{t.fd, closes};
+    pthread_t thread{};
+    const auto make = [](void* of) -> void* {
+      pthread_cancel(pthread_self());
+      const call made = *static_cast<const call*>(of);
+      const std::uint64_t n = 1;
+      if (made.closes)
+        close(made.fd);
+      else if (write(made.fd, &n, sizeof n) == 8)
+        return of;
+      return nullptr;
+    };
+    REQUIRE_EQ(pthread_create(&thread, nullptr, make, &what), 0);
+    void* result = nullptr;
+    REQUIRE_EQ(pthread_join(thread, &result), 0);
+    CHECK_EQ(result, PTHREAD_CANCELED);
+    CHECK_EQ(t.take(), -EAGAIN);
+  }
+}
+
+TEST_CASE("F8: however many there are, and whatever their numbers, none can be written") {
+  constexpr int count = 40;
+  std::vector<std::unique_ptr<timerfd>> timers;
+  std::vector<pollfd> set;
+  for (int i = 0; i < count; ++i) {
+    timers.push_back(std::make_unique<timerfd>());
+    set.push_back({timers.back()->fd, POLLIN | POLLOUT, 0});
+  }
+  CHECK_EQ(poll(set.data(), set.size(), 0), 0);
+  CHECK_EQ(set.back().events, POLLIN | POLLOUT);
+
+  constexpr int high = 1100;
+  const int fd = fcntl(timers[0]->fd, F_DUPFD, high);
+  if (fd == -1 && errno == EINVAL) return;  // RLIMIT_NOFILE
+  std::array<fd_set, 2> long_set{};
+  auto* const words = reinterpret_cast<unsigned long*>(long_set.data());
+  words[fd / 64] |= 1UL << fd % 64;
+  timeval at_once{};
+  CHECK_EQ(select(fd + 1, nullptr, long_set.data(), nullptr, &at_once), 0);
+  close(fd);
 }
 
 TEST_CASE("F7: a blocking read waits, and a handler interrupts it or not") {

@@ -130,6 +130,7 @@ program uv -luv
 program ev -lev
 program ping
 program tls
+build tls -fsanitize=thread && check "tls with a sanitizer that stands before libc" under "$scratch/tls"
 
 # The kernel and the engine say the same of random calls. (Where the machine stands still for long they may not, once.)
 agree() {
