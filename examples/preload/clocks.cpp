@@ -210,8 +210,8 @@ PRELOAD_EXPORT(int, clock_gettime, clockid_t id, ::timespec* out) {
 }
 
 namespace {
-/// Not of whoever else stands before libc, a sanitizer say, and knows nothing of the engine's thread.
 using clock_gettime_type = int (*)(clockid_t, ::timespec*);
+/// Not that of whoever else stands before libc, a sanitizer say, and knows nothing of the engine's thread.
 constinit clock_gettime_type clock_gettime_of_libc = nullptr;
 [[gnu::constructor(101)]] void find_clock_gettime_of_libc() noexcept {
   void* const libc = ::dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);

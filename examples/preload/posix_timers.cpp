@@ -506,9 +506,10 @@ PRELOAD_EXPORT(int, timer_create, ::clockid_t clock, ::sigevent* event, ::timer_
   int id = 0;
   const long result = traced("timer_create", create(clock, event, &id, true), clock,
                              static_cast<const void*>(event), static_cast<const void*>(out));
-  const bool starts_threads = event != nullptr && event->sigev_notify == SIGEV_THREAD;
-  if (result == 0)
+  if (result == 0) {
+    const bool starts_threads = event != nullptr && event->sigev_notify == SIGEV_THREAD;
     *out = reinterpret_cast<::timer_t>(std::intptr_t{id} | (starts_threads ? of_threads : 0));
+  }
   return static_cast<int>(to_libc(result));
 }
 PRELOAD_EXPORT(int, timer_settime, ::timer_t timer, int flags, const ::itimerspec* to,

@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/time.h>
 
 #include <array>
@@ -81,34 +80,26 @@ TEST_CASE("F9: a child shares a timer, and has its own engine, by whatever call 
 
 TEST_CASE("F9: a child of clone(3), which runs on a stack of its own") {
   int fd = soon_due();
-  constexpr std::size_t size = 256 * 1024;
-  void* const stack =
-      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  REQUIRE_NE(stack, MAP_FAILED);
-  const pid_t child = clone(run_on_own_stack, static_cast<char*>(stack) + size, SIGCHLD, &fd);
+  const own_stack stack;
+  const pid_t child = clone(run_on_own_stack, stack.top(), SIGCHLD, &fd);
   REQUIRE_GT(child, 0);
   close(fd);
   CHECK(ends_well(child));
-  munmap(stack, size);
 }
 
 TEST_CASE("a child that ends its only thread has ended, also beside the engine's") {
   int fd = soon_due();
-  constexpr std::size_t size = 256 * 1024;
-  void* const stack =
-      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  REQUIRE_NE(stack, MAP_FAILED);
+  const own_stack stack;
   const auto ends = [](pid_t child) {
     int status = 0;
     return eventually([&] { return waitpid(child, &status, WNOHANG) == child; }) &&
            status == 3 << 8;
   };
-  CHECK(ends(clone([](void*) { return 3; }, static_cast<char*>(stack) + size, SIGCHLD, nullptr)));
+  CHECK(ends(clone([](void*) { return 3; }, stack.top(), SIGCHLD, nullptr)));
   const pid_t child = fork();
   if (child == 0) syscall(SYS_exit, 3);
   CHECK(ends(child));
   close(fd);
-  munmap(stack, size);
 }
 
 TEST_CASE("F9: a daemon's timer comes") {

@@ -2,7 +2,6 @@
 // Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 #include <pthread.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -654,10 +653,7 @@ TEST_CASE("P10: timers of a child that shares its parent's memory are its own") 
   static timer_t its;
   static int told;
   const handler h{SIGRTMIN + 3, 0};
-  constexpr std::size_t size = 256 * 1024;
-  void* const stack =
-      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  REQUIRE_NE(stack, MAP_FAILED);
+  const own_stack stack;
   const auto run = [](void*) {
     sigevent e{};
     e.sigev_signo = SIGRTMIN + 3;
@@ -667,8 +663,7 @@ TEST_CASE("P10: timers of a child that shares its parent's memory are its own") 
     told = eventually([] { return handled > 0; });
     return 0;
   };
-  const pid_t child =
-      clone(run, static_cast<char*>(stack) + size, CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);
+  const pid_t child = clone(run, stack.top(), CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);
   REQUIRE_GT(child, 0);
   int status = -1;
   waitpid(child, &status, 0);
@@ -676,7 +671,6 @@ TEST_CASE("P10: timers of a child that shares its parent's memory are its own") 
   CHECK_EQ(told, 1);
   itimerspec left{};
   CHECK_EQ(err(timer_gettime(its, &left)), -EINVAL);
-  munmap(stack, size);
 }
 
 TEST_CASE("P10: a child has none of them") {

@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -110,6 +111,23 @@ bool in_child(Body body) {
   waitpid(child, &status, 0);
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
+
+/// A stack for a child of clone(3).
+class own_stack {
+ public:
+  own_stack()
+      : memory_{mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)} {
+    REQUIRE_NE(memory_, MAP_FAILED);
+  }
+  own_stack(const own_stack&) = delete;
+  own_stack& operator=(const own_stack&) = delete;
+  ~own_stack() { munmap(memory_, size); }
+  void* top() const { return static_cast<char*>(memory_) + size; }
+
+ private:
+  static constexpr std::size_t size = std::size_t{256} * 1024;
+  void* memory_;
+};
 
 struct timerfd {
   explicit timerfd(int clock = CLOCK_MONOTONIC, int flags = TFD_NONBLOCK)
