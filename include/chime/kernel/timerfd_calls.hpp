@@ -5,6 +5,7 @@
 #include <chime/detail/schedule.hpp>
 #include <chime/error.hpp>
 #include <chime/expiry.hpp>
+#include <chime/read_clock.hpp>
 #include <chime/setting.hpp>
 #include <chime/shim/timerfd.hpp>
 
@@ -96,11 +97,10 @@ class timerfd_calls {
   /// After a read that has thrown a count away (F10). If the timer goes on, what is left until its
   /// next deadline tells which that is, unless the interval is shorter than it takes to ask.
   void find_place(int fd) noexcept {
-    const nanoseconds before = Clock::now().time_since_epoch();
+    const nanoseconds before = read_clock(Clock::kind);
     error_code ignored;
-    const auto left = from_timespec(shim::timerfd_gettime(fd, ignored).it_value);
-    if (left.value_or(nanoseconds{}) > nanoseconds::zero())
-      schedule_.skip_to(rules::saturating_add(before, *left));
+    const nanoseconds left = from_kernel(shim::timerfd_gettime(fd, ignored)).value;
+    if (left > nanoseconds::zero()) schedule_.skip_to(rules::saturating_add(before, left));
   }
 
   static error_code translate(error_code ec) noexcept {
