@@ -14,6 +14,7 @@
 
 #include <cerrno>
 #include <exception>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -98,10 +99,13 @@ TEST_CASE_FIXTURE(fixture, "cpu_budget: an exception of the operation comes thro
   CHECK_THROWS_WITH_AS(std::rethrow_exception(e), "its own", std::runtime_error);
 }
 
-TEST_CASE_FIXTURE(fixture, "cpu_budget: none runs nothing, a negative one is EINVAL") {
+TEST_CASE_FIXTURE(fixture, "cpu_budget: none runs nothing, a negative one and a NaN are EINVAL") {
   run(0ns, nap(1h));
   CHECK(error() == chime::error::cpu_budget_exhausted());
   run(-1ns, nap(1h));
+  CHECK(error().value() == EINVAL);
+  failed = nullptr;
+  run(std::chrono::duration<double>{std::numeric_limits<double>::quiet_NaN()}, nap(1h));
   CHECK(error().value() == EINVAL);
 }
 

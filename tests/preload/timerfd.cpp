@@ -233,7 +233,9 @@ TEST_CASE("F8: however many there are, and whatever their numbers, none can be w
 
   constexpr int high = 1100;
   const int fd = fcntl(timers[0]->fd, F_DUPFD, high);
-  if (fd == -1 && errno == EINVAL) return;  // RLIMIT_NOFILE
+  if (fd == -1 && errno == EINVAL)
+    return support::skipped("a descriptor above 1100 takes RLIMIT_NOFILE");
+  REQUIRE_GE(fd, high);
   std::array<fd_set, 2> long_set{};
   auto* const words = reinterpret_cast<unsigned long*>(long_set.data());
   words[fd / 64] |= 1UL << fd % 64;

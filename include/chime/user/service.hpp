@@ -56,7 +56,7 @@ namespace chime::user {
   const auto own = [](const auto& typed) {
     return boost::asio::query(typed, boost::asio::execution::context).get_executor();
   };
-  if (const auto* const typed = executor.target<plain>()) return *typed;
+  if (const auto* const typed = detail::plain(executor)) return *typed;
   if (const auto* const typed = executor.target<tracked>()) return own(*typed);
   if (const auto* const s = executor.target<strand<plain>>()) return s->get_inner_executor();
   if (const auto* const s = executor.target<strand<tracked>>()) return own(s->get_inner_executor());

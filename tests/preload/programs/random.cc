@@ -678,15 +678,14 @@ int main(int argc, char** argv) {
   };
   begin(SIGALRM);
   for (int i = 0; i != slots; ++i) begin(signal_of(i));
+  pthread_sigmask(threads == 2 ? SIG_BLOCK : SIG_UNBLOCK, &of_timers, nullptr);
   if (threads == 2) {
-    pthread_sigmask(SIG_BLOCK, &of_timers, nullptr);
     pthread_t thread;
     if (pthread_create(&thread, nullptr, second_thread, nullptr) != 0) abort();
     wait_for_answer();
   } else {
     std::fill_n(may_come[0], 128, true);
   }
-  pthread_sigmask(threads == 2 ? SIG_BLOCK : SIG_UNBLOCK, &of_timers, nullptr);
   while (calls_left-- > 0) {
     if (threads == 2 && pick(2) == 0) {
       sem_post(&is_asked);
