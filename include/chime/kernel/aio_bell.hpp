@@ -4,7 +4,7 @@
 
 #include <chime/error.hpp>
 #include <chime/shim/descriptor.hpp>
-#include <chime/shim/result.hpp>
+#include <chime/shim/error.hpp>
 #include <chime/user/sleeper.hpp>
 
 #include <boost/asio/execution_context.hpp>

@@ -7,7 +7,7 @@
 #include <chime/expiry.hpp>
 #include <chime/read_clock.hpp>
 #include <chime/setting.hpp>
-#include <chime/shim/timerfd.hpp>
+#include <chime/shim/timerfd_calls.hpp>
 
 #include <poll.h>
 

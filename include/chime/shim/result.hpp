@@ -2,9 +2,10 @@
 // Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 #pragma once
 
+#include <chime/shim/error.hpp>
+
 #include <boost/system/result.hpp>
 
-#include <cerrno>
 #include <type_traits>
 #include <utility>
 
@@ -13,18 +14,6 @@ namespace chime::shim {
 /// What a system call answers: its output, or errno in the system category.
 template <class T>
 using result = boost::system::result<T>;
-
-using boost::system::error_code;
-
-/// errno, as an error_code.
-[[nodiscard]] inline error_code last_error() noexcept {
-  return {errno, boost::system::system_category()};
-}
-
-/// None, or errno where the kernel says -1.
-[[nodiscard]] inline error_code error_of(long status) noexcept {
-  return status == -1 ? last_error() : error_code{};
-}
 
 /// The output of `call(error_code&)`, or the error that it set.
 template <class Call>

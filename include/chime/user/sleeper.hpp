@@ -23,7 +23,7 @@
 #include <utility>
 
 #if defined(__linux__)
-#include <chime/shim/timerfd.hpp>
+#include <chime/shim/timerfd_calls.hpp>
 
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/posix/descriptor_base.hpp>
