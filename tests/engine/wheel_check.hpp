@@ -68,15 +68,33 @@ struct wheel_check {
       const wheel_node* last = nullptr;
       lane.for_each([&](const wheel_node& n) {
         expect(n.key_ <= w_.base_, "ready is due", n);
-        expect(!r.is_sorted_ || last == nullptr || last->precedes(n), "a ready lane is sorted", n);
-        expect(Lanes == 1 || !r.is_sorted_ || r.is_in_step_ ||
-                   !n.precedes(r.next_key_, r.next_sequence_),
+        expect(last == nullptr || last->precedes(n), "a ready lane is sorted", n);
+        expect(Lanes == 1 || r.is_in_step_ || !n.precedes(r.next_key_, r.next_sequence_),
                "nothing precedes the next", n);
         last = &n;
       });
     }
+    if (r.is_in_step_) in_step(r, nodes_ - before);
+    late(r.late_);
     if (r.known_empty_ && nodes_ != before) fail("ready is not empty without knowing");
-    if (r.is_sorted_ && r.is_in_step_) in_step(r, nodes_ - before);
+  }
+
+  void late(const wheel_late& l) {
+    const std::size_t before = nodes_;
+    walk(l.coming_, "late");
+    if (nodes_ - before > l.came_) fail("more came late than are counted");
+    for (unsigned i = 0; i != wheel_late::most_runs; ++i) {
+      const std::size_t earlier = nodes_;
+      walk(l.sorted_[i], "late");
+      if (nodes_ != earlier && (l.runs_ >> i & 1) == 0) fail("a late run is marked");
+      if (nodes_ - earlier > std::size_t{2} << i) fail("a late run is no longer than its place");
+      const wheel_node* last = nullptr;
+      l.sorted_[i].for_each([&](const wheel_node& n) {
+        expect(n.key_ <= w_.base_, "late is due", n);
+        expect(last == nullptr || last->precedes(n), "a late run is sorted", n);
+        last = &n;
+      });
+    }
   }
 
   /// Goes round the lanes as those leave that are in step.

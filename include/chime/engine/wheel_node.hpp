@@ -160,6 +160,9 @@ class wheel_list {
   /// Puts the nodes in the order in which they leave (`precedes`).
   constexpr void sort() noexcept;
 
+  /// Takes over the nodes of another list. \pre both are sorted, and so is the outcome
+  constexpr void merge(wheel_list& other) noexcept;
+
  private:
   friend struct wheel_check;
 
@@ -171,6 +174,7 @@ class wheel_list {
 
   static constexpr wheel_node* take_run(wheel_node*& chain) noexcept;
   static constexpr wheel_node* merge(wheel_node* a, wheel_node* b) noexcept;
+  constexpr void append_chain(wheel_node* chain) noexcept;
 
   wheel_link sentinel_;
 };
@@ -219,9 +223,20 @@ constexpr void wheel_list::sort() noexcept {
   for (wheel_node* chain : merged) {
     if (chain != nullptr) sorted = sorted == nullptr ? chain : merge(chain, sorted);
   }
-  while (sorted != nullptr) {
-    wheel_node& n = *sorted;
-    sorted = next_in(n);
+  append_chain(sorted);
+}
+
+constexpr void wheel_list::merge(wheel_list& other) noexcept {
+  if (other.empty()) return;
+  if (empty()) return append(other);
+  wheel_node* const a = take_all();
+  append_chain(merge(a, other.take_all()));
+}
+
+constexpr void wheel_list::append_chain(wheel_node* chain) noexcept {
+  while (chain != nullptr) {
+    wheel_node& n = *chain;
+    chain = next_in(n);
     push_back(n);
   }
 }

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cassert>
+#include <chime/engine/wheel_late.hpp>
 #include <chime/engine/wheel_node.hpp>
 #include <chime/engine/wheel_slots.hpp>
 #include <cstddef>
@@ -27,6 +28,8 @@ namespace chime::engine {
 /// Once a node has left out of its turn, or where whole lists were taken over, the lanes are not in
 /// step: each is still in order, and the first of all is looked for among their first ones, unless
 /// the number after the one that left stands where it was dealt to.
+///
+/// Nodes that come out of order, being overdue say, stand aside.
 template <std::size_t Lanes>
 class wheel_ready {
  public:
@@ -37,12 +40,12 @@ class wheel_ready {
   constexpr void push_back(wheel_node& n) noexcept {
     if (known_empty_) {
       first_ = last_ = 0;
-      is_in_step_ = is_sorted_ = true;
+      is_in_step_ = true;
       known_empty_ = false;
       expect(0, 0);
     } else {
       // (Nor behind itself: one that left out of turn and is back, where the next was its successor.)
-      if (!leaves_last(n)) is_sorted_ = false;
+      if (!leaves_last(n)) return late_.push(n);
       last_ = (last_ + 1) % Lanes;
     }
     set_latest(n);
@@ -57,15 +60,17 @@ class wheel_ready {
       if (!lanes_[i].empty() && leaves_last(lanes_[i].back())) set_latest(lanes_[i].back());
     }
     known_empty_ = false;
-    is_sorted_ = true;
     is_in_step_ = Lanes == 1;
     expect(0, 0);
   }
 
   /// The one that leaves first, or null.
   [[nodiscard]] constexpr wheel_node* front() noexcept {
-    if (!is_sorted_) sort();
-    wheel_node* const first = is_in_step_ ? front_in_turn() : least();
+    wheel_node* first = is_in_step_ ? front_in_turn() : least();
+    if (late_.may_have_some()) [[unlikely]] {
+      wheel_node* const late = late_.front();
+      if (first == nullptr || (late != nullptr && late->precedes(*first))) first = late;
+    }
     if (first == nullptr) known_empty_ = true;
     return first;
   }
@@ -79,7 +84,7 @@ class wheel_ready {
       } else if (&lanes_[first_].front() == &n) {
         first_ = (first_ + 1) % Lanes;
         prefetch(n.next);
-      } else {
+      } else if (!late_.may_have_some() || late_.front() != &n) {
         is_in_step_ = false;
       }
     }
@@ -89,15 +94,12 @@ class wheel_ready {
   /// Takes all out, handing each to `file`, which may put it back.
   template <typename Function>
   constexpr void drain(Function file) noexcept {
-    std::array<wheel_node*, Lanes> chains{};
-    for (std::size_t i = 0; i != Lanes; ++i) chains[i] = lanes_[i].take_all();
-    known_empty_ = true;
-    for (wheel_node* chain : chains) {
-      while (chain != nullptr) {
-        wheel_node& n = *chain;
-        chain = wheel_list::next_in(n);
-        file(n);
-      }
+    wheel_list all;
+    clear([&](wheel_list& nodes) { all.append(nodes); });
+    for (wheel_node* chain = all.take_all(); chain != nullptr;) {
+      wheel_node& n = *chain;
+      chain = wheel_list::next_in(n);
+      file(n);
     }
   }
 
@@ -105,6 +107,7 @@ class wheel_ready {
   template <typename Function>
   constexpr void clear(Function empty) noexcept {
     for (wheel_list& lane : lanes_) empty(lane);
+    late_.empty(empty);
     known_empty_ = true;
   }
 
@@ -127,7 +130,7 @@ class wheel_ready {
     return first;
   }
 
-  /// Whether it leaves after all that have come, if those came in order.
+  /// Whether it leaves after all that came in order.
   [[nodiscard]] constexpr bool leaves_last(const wheel_node& n) const noexcept {
     return n.key_ != latest_key_ ? n.key_ > latest_key_ : n.sequence_ > latest_sequence_;
   }
@@ -146,24 +149,13 @@ class wheel_ready {
     return n.sequence_ == next_sequence_ && n.key_ == next_key_;
   }
 
-  constexpr void sort() noexcept {
-    for (std::size_t i = 1; i != Lanes; ++i) lanes_[0].append(lanes_[i]);
-    is_sorted_ = true;
-    is_in_step_ = Lanes == 1;
-    expect(0, 0);
-    if (lanes_[0].empty()) return;
-    lanes_[0].sort();
-    set_latest(lanes_[0].back());
-  }
-
-  std::array<wheel_list, Lanes> lanes_;
+  std::array<wheel_list, Lanes> lanes_;  // each in order
+  wheel_late late_;
   std::size_t first_ = 0;    // lane of the one that leaves first, while they are in step
   std::size_t last_ = 0;     // lane of the one that came last
   bool known_empty_ = true;  // it was when last looked at, and nothing has come since
   bool is_in_step_ = true;
-  bool is_sorted_ = true;
-  wheel_key latest_key_ =
-      0;  // of the one that came last; of all, if they are sorted, the last to leave
+  wheel_key latest_key_ = 0;  // of the last to leave of all that are or were in the lanes
   std::uint64_t latest_sequence_ = 0;
   wheel_key next_key_ = 0;  // perhaps of the one that leaves first, while they are not in step
   std::uint64_t next_sequence_ = 0;
