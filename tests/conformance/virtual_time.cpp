@@ -19,7 +19,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <functional>
 #include <future>
 #include <memory>
@@ -168,6 +170,33 @@ TEST_CASE("run_until_idle: a program that ends takes no real time at all") {
   CHECK(world.time.run_until_idle() > 365);
   CHECK(rounds == 365);
   CHECK(world.time.now<monotonic_clock>() - start == std::chrono::days{365});
+}
+
+TEST_CASE(
+    "run_until_idle finds whoever waits, in whatever order they expire, at no more cost for it") {
+  constexpr std::size_t count = 10 * crowd;
+  const auto cost = [&](bool last_first) {
+    virtual_world world;
+    std::vector<std::optional<timer>> timers(count);
+    std::size_t served = 0;
+    for (std::size_t i = 0; i != count; ++i) {
+      timers[i].emplace(world.context).expires_after(1ms * (last_first ? count - i : i + 1));
+      begin_wait(*timers[i], [&timers, &served, i](auto, auto) {
+        ++served;
+        if (i % 3 == 0) timers[i].reset();
+        if (i % 5 == 0 && i != 0) timers[i - 1].reset();
+        if (i % 7 == 0 && i + 1 != timers.size()) timers[i + 1].reset();
+      });
+    }
+    const auto begin = std::clock();
+    world.time.run_until_idle();
+    const auto end = std::clock();
+    CHECK(served == count);
+    return static_cast<double>(end - begin) / CLOCKS_PER_SEC;
+  };
+  // By a search through all of them it was 30 times as long. (CPU time, and a millisecond for how
+  // coarse its clock may be.)
+  CHECK(cost(true) < 8 * (cost(false) + 1e-3));
 }
 
 TEST_CASE("run_until_idle works for coroutines that were spawned on the context itself") {

@@ -135,6 +135,7 @@ class service final : public boost::asio::execution_context::service {
     engine::time_line::remove(t);
     (t.prev_ ? t.prev_->next_ : timers_) = t.next_;
     if (t.next_) t.next_->prev_ = t.prev_;
+    if (virtual_ && virtual_->waited_for == &t) virtual_->waited_for = t.next_;
     t.prev_ = t.next_ = nullptr;
   }
 
@@ -372,9 +373,18 @@ class service final : public boost::asio::execution_context::service {
   /// Whether anybody waits for a timer that will expire by itself as time passes.
   [[nodiscard]] bool waits_for_time() {
     const access locked{*this};
-    for (hosted_timer* t = timers_; t; t = t->next_)
-      if (t->waiter_ && t->is_filed() && !engine::is_cpu(t->line().on())) return true;
-    return false;
+    const auto find = [&](hosted_timer* from, const hosted_timer* to) {
+      for (hosted_timer* t = from; t != to; t = t->next_) {
+        if (!t->waiter_ || !t->is_filed() || engine::is_cpu(t->line().on())) continue;
+        virtual_->waited_for = t;
+        return true;
+      }
+      return false;
+    };
+    // Asked each time before time passes: goes on where it found one, and not by all again that
+    // have expired since.
+    hosted_timer* const last = virtual_->waited_for;
+    return find(last, nullptr) || find(timers_, last);
   }
 
   /// \}
@@ -400,7 +410,8 @@ class service final : public boost::asio::execution_context::service {
   struct virtual_world {
     engine::virtual_clocks clocks;
     boost::asio::any_io_executor executor;
-    bool will_serve = false;  // posted
+    bool will_serve = false;             // posted
+    hosted_timer* waited_for = nullptr;  // when last looked for such a one; null: none
   };
 
   /// Asks for the bytes before and after an address. Whatever is there, it does no harm.
