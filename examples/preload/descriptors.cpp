@@ -79,8 +79,10 @@ void forget(int fd) noexcept {
   entry_of(fd)->store(0, std::memory_order_release);
   if (was.timer == nullptr) return;
   timerfd& timer = *was.timer;
-  if (timer.fd == fd) timer.fd = of(timer);
-  if (--timer.descriptors == 0) destroy(timer);
+  if (--timer.descriptors == 0)
+    destroy(timer);
+  else if (timer.fd == fd)
+    timer.fd = of(timer);
 }
 
 int of(const timerfd& timer) noexcept {

@@ -43,7 +43,7 @@ struct posix_timer : node {
   ::sigval value{};
   chime::thread_clock whose{};              // of a CPU clock
   chime::engine::time_line* cpu = nullptr;  // that of one thread or of another process
-  bool is_held = false;                     // its notification waits for its place in the queue
+  bool is_held = false;                     // pending, but not in the kernel's queue yet
   std::optional<thread_start> start;
 
   place<posix_timer> among_equal_ids;
@@ -56,8 +56,13 @@ constexpr std::size_t buckets = 8192;
 
 constinit pool<posix_timer> timers;
 constinit list<posix_timer, &posix_timer::among_equal_ids> by_id[buckets]{};
-constinit list<posix_timer, &posix_timer::among_told_by> told_by[65]{};     // by signal
-constinit list<posix_timer, &posix_timer::among_pending> pending_by[65]{};  // of those
+constinit list<posix_timer, &posix_timer::among_told_by> told_by[65]{};  // by signal
+// Of those the ones that are pending, in the order in which they came: in the kernel's queue, or waiting for
+// their place there, which one for the process may have taken for all of them.
+using pending_list = list<posix_timer, &posix_timer::among_pending>;
+constinit pending_list queued_by[65]{};
+constinit pending_list held_by[65]{};
+constinit pending_list held_for_threads[65]{};
 constinit list<posix_timer, &posix_timer::among_launching> launching;
 constinit int next_id = 0;
 constinit unsigned alive = 0;
@@ -76,13 +81,36 @@ nanoseconds time_of(const posix_timer& t, base on) noexcept {
 }
 nanoseconds time_of(const posix_timer& t) noexcept { return time_of(t, t.model.filed_on()); }
 
-posix_timer* next_pending(const posix_timer& t) noexcept {
-  return list<posix_timer, &posix_timer::among_pending>::after(t);
+/// Where it stands, if it is pending.
+pending_list& place_of(const posix_timer& t) noexcept {
+  if (!t.is_held) return queued_by[t.signo];
+  return (t.tid == 0 ? held_by : held_for_threads)[t.signo];
+}
+
+/// Not if it stands there already.
+void stand(posix_timer& t, bool held) noexcept {
+  if (t.is_held != held) place_of(t).remove(t);
+  t.is_held = held;
+  place_of(t).push_back(t);
+}
+
+void leave(posix_timer& t) noexcept {
+  place_of(t).remove(t);
+  t.is_held = false;
+}
+
+/// Calls `f` with each; it may leave, and its like may come.
+template <class Function>
+void for_each(const pending_list& l, Function f) noexcept {
+  for (posix_timer *t = l.first(), *next; t != nullptr; t = next) {
+    next = pending_list::after(*t);
+    f(*t);
+  }
 }
 
 /// After anything that may have moved it.
 void settle(posix_timer& t) noexcept {
-  if (!t.model.pending()) pending_by[t.signo].remove(t);
+  if (!t.model.pending()) leave(t);
   auto& line = t.cpu != nullptr ? *t.cpu : the_scheduler().line(t.model.filed_on());
   file(t, line, t.model.next_deadline());
 }
@@ -102,8 +130,8 @@ void settle(posix_timer& t) noexcept {
 bool must_wait(const posix_timer& t) noexcept {
   if (t.signo >= 32) return false;
   if (t.tid == 0) return (pending_signals() & just(t.signo)) != 0;
-  for (const posix_timer* o = pending_by[t.signo].first(); o != nullptr; o = next_pending(*o))
-    if (o != &t && !o->is_held && o->tid == t.tid) return true;
+  for (const posix_timer* o = queued_by[t.signo].first(); o != nullptr; o = pending_list::after(*o))
+    if (o != &t && o->tid == t.tid) return true;
   return false;
 }
 
@@ -114,18 +142,16 @@ void tell(posix_timer& t) noexcept {
     ring_notification_thread();
     return;
   }
-  pending_by[t.signo].push_back(t);
-  t.is_held = must_wait(t);
-  if (t.is_held) return;
+  if (must_wait(t)) return stand(t, true);
   switch (signals::queue(info_of(t), t.tid != 0 ? t.tid : signals::to_runner)) {
-    case signals::sent::queued: break;
+    case signals::sent::queued: stand(t, false); break;
     case signals::sent::ignored:
       t.model.ignored();
-      pending_by[t.signo].remove(t);
+      leave(t);
       break;
     case signals::sent::failed:
       // RLIMIT_SIGPENDING. The kernel's timers have a place of their own in the queue.
-      t.is_held = true;
+      stand(t, true);
       file(t, the_scheduler().line(base::monotonic),
            clocks::now(CLOCK_MONOTONIC) + clocks::from_real(milliseconds{2}));
       break;
@@ -149,8 +175,7 @@ bool is_leftover(const signals::arrival& a) noexcept {
 }
 
 void purge(posix_timer& t, bool was_queued) noexcept {
-  t.is_held = false;
-  pending_by[t.signo].remove(t);
+  leave(t);
   if (!was_queued || t.start || t.signo == 0) return;
   signals::purge(t.signo, is_leftover);
   signals::queue_waiting(t.signo);
@@ -211,7 +236,7 @@ bool is_too_many() noexcept {
 void erase(posix_timer& t) noexcept {
   by_id[static_cast<unsigned>(t.id) % buckets].remove(t);
   told_by[t.signo].remove(t);
-  pending_by[t.signo].remove(t);
+  leave(t);
   launching.remove(t);
   chime::engine::time_line::remove(t);
   if (t.cpu != nullptr) t.cpu->users -= 1;
@@ -395,8 +420,9 @@ bool tells_thread(int timer_id) noexcept {
 
 bool restore_posix_timer(::siginfo_t& info) noexcept {
   const int self = static_cast<int>(raw(SYS_gettid));
-  for (posix_timer* t = pending_by[info.si_signo].first(); t != nullptr; t = next_pending(*t)) {
-    if (t->is_held || (t->tid != 0 && t->tid != self)) continue;
+  for (posix_timer* t = queued_by[info.si_signo].first(); t != nullptr;
+       t = pending_list::after(*t)) {
+    if (t->tid != 0 && t->tid != self) continue;
     info = info_of(*t);
     return true;
   }
@@ -404,38 +430,36 @@ bool restore_posix_timer(::siginfo_t& info) noexcept {
 }
 
 void queue_waiting(int signo) noexcept {
-  if (signo < 1 || signo > 64 || pending_by[signo].empty()) return;
-  const bool is_free = signo < 32 && (pending_signals() & just(signo)) == 0;
-  const int self = static_cast<int>(raw(SYS_gettid));
-  bool is_taken = false;  // by one for the process: of a standard signal there is one at a time
-  for (posix_timer *t = pending_by[signo].first(), *next; t != nullptr; t = next) {
-    next = next_pending(*t);
-    if (is_taken && t->tid == 0) continue;
+  if (signo < 1 || signo > 64) return;
+  const bool is_standard = signo < 32;  // then there is one at a time for the process
+  bool is_taken = false;
+  if (is_standard && !queued_by[signo].empty() && (pending_signals() & just(signo)) == 0) {
     // Not there though it was queued: somebody else's was there first.
-    const bool is_lost = is_free && !t->is_held && (t->tid == 0 || t->tid == self);
-    if (!t->is_held && !is_lost) continue;
-    tell(*t);
-    is_taken = is_taken || (signo < 32 && t->tid == 0);
+    const int self = static_cast<int>(raw(SYS_gettid));
+    for_each(queued_by[signo], [&](posix_timer& lost) {
+      if (lost.tid != 0 ? lost.tid != self : std::exchange(is_taken, true)) return;
+      tell(lost);
+    });
   }
+  while (posix_timer* const t = is_taken ? nullptr : held_by[signo].first()) {
+    tell(*t);
+    is_taken = is_standard || t->is_held;
+  }
+  for_each(held_for_threads[signo], [](posix_timer& t) { tell(t); });
 }
 
-void notice_dropped_posix_timers(int signo) noexcept {
-  for (posix_timer *t = pending_by[signo].first(), *next; t != nullptr; t = next) {
-    next = next_pending(*t);
-    notice_dropped(*t);
-  }
-}
+void notice_dropped_posix_timers(int signo) noexcept { for_each(queued_by[signo], notice_dropped); }
 
 void now_ignored_posix_timers(int signo, int whom) noexcept {
-  for (posix_timer *t = pending_by[signo].first(), *next; t != nullptr; t = next) {
-    next = next_pending(*t);
+  const auto ignore = [&](posix_timer& t) {
     const bool is_meant =
-        whom == every_thread || t->tid == whom || (t->tid == 0 && whom == own_pid());
-    if (!is_meant) continue;
-    t->is_held = false;
-    t->model.ignored();
-    settle(*t);
-  }
+        whom == every_thread || t.tid == whom || (t.tid == 0 && whom == own_pid());
+    if (!is_meant) return;
+    leave(t);
+    t.model.ignored();
+    settle(t);
+  };
+  for (pending_list* const l : {queued_by, held_by, held_for_threads}) for_each(l[signo], ignore);
 }
 
 void no_longer_ignored_posix_timers(int signo) noexcept {

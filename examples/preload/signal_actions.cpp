@@ -198,6 +198,7 @@ class ignored_by_system {
     if (--users != 0) return;
     for (const int signo : signals) {
       if (!is_watched(signo) || ignores(signo, wanted[signo])) continue;
+      notice_dropped_posix_timers(signo);  // libc blocks all signals while it starts the child
       ignored.fetch_and(~just(signo));
       no_longer_ignored_posix_timers(signo);
     }
