@@ -10,6 +10,7 @@
 #include <chime/basic_timer.hpp>
 #include <chime/kernel/pooled_timerfd.hpp>
 #include <chime/pooled_timerfd.hpp>
+#include <chime/shim/timerfd.hpp>
 
 #include <doctest/doctest.h>
 #include <boost/asio/error.hpp>
