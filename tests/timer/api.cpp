@@ -2,6 +2,7 @@
 // Distributed under the Boost Software License, Version 1.0 (see LICENSE).
 #include "support/asio.hpp"
 
+#include <chime/shim/timerfd.hpp>
 #include <chime/timerfd.hpp>
 
 #include <doctest/doctest.h>

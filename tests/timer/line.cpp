@@ -6,6 +6,7 @@
 #include "support/on_its_way.hpp"
 #include "support/tracking.hpp"
 
+#include <chime/shim/timerfd.hpp>
 #include <chime/timerfd.hpp>
 
 #include <doctest/doctest.h>

@@ -7,6 +7,7 @@
 #include "support/on_its_way.hpp"
 #include "support/one_cpu.hpp"
 
+#include <chime/shim/timerfd.hpp>
 #include <chime/timerfd.hpp>
 
 #include <doctest/doctest.h>

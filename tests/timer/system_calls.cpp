@@ -6,6 +6,7 @@
 #include "support/asio.hpp"
 #include "support/sanitizer.hpp"
 
+#include <chime/shim/timerfd.hpp>
 #include <chime/timerfd.hpp>
 
 #include <doctest/doctest.h>
