@@ -44,6 +44,7 @@ struct posix_timer : node {
   chime::thread_clock whose{};              // of a CPU clock
   chime::engine::time_line* cpu = nullptr;  // that of one thread or of another process
   bool is_held = false;                     // pending, but not in the kernel's queue yet
+  bool is_bare = false;                     // it is there without its siginfo
   std::optional<thread_start> start;
 
   place<posix_timer> among_equal_ids;
@@ -91,6 +92,7 @@ pending_list& place_of(const posix_timer& t) noexcept {
 void stand(posix_timer& t, bool held) noexcept {
   if (t.is_held != held) place_of(t).remove(t);
   t.is_held = held;
+  t.is_bare = false;
   place_of(t).push_back(t);
 }
 
@@ -135,6 +137,13 @@ bool must_wait(const posix_timer& t) noexcept {
   return false;
 }
 
+/// For want of a place in the queue; the kernel's timers have one of their own (RLIMIT_SIGPENDING).
+void hold(posix_timer& t) noexcept {
+  stand(t, true);
+  file(t, the_scheduler().line(base::monotonic),
+       clocks::now(CLOCK_MONOTONIC) + clocks::from_real(milliseconds{2}));
+}
+
 /// Queues the timer's notification.
 void tell(posix_timer& t) noexcept {
   if (t.start) {
@@ -145,16 +154,15 @@ void tell(posix_timer& t) noexcept {
   if (must_wait(t)) return stand(t, true);
   switch (signals::queue(info_of(t), t.tid != 0 ? t.tid : signals::to_runner)) {
     case signals::sent::queued: stand(t, false); break;
+    case signals::sent::bare:
+      stand(t, false);
+      t.is_bare = true;
+      break;
     case signals::sent::ignored:
       t.model.ignored();
       leave(t);
       break;
-    case signals::sent::failed:
-      // RLIMIT_SIGPENDING. The kernel's timers have a place of their own in the queue.
-      stand(t, true);
-      file(t, the_scheduler().line(base::monotonic),
-           clocks::now(CLOCK_MONOTONIC) + clocks::from_real(milliseconds{2}));
-      break;
+    case signals::sent::failed: hold(t); break;
   }
 }
 
@@ -420,35 +428,53 @@ bool tells_thread(int timer_id) noexcept {
 
 bool restore_posix_timer(::siginfo_t& info) noexcept {
   const int self = static_cast<int>(raw(SYS_gettid));
-  for (posix_timer* t = queued_by[info.si_signo].first(); t != nullptr;
+  const bool was_lost = info.si_pid == 0;
+  const posix_timer* found = nullptr;
+  for (const posix_timer* t = queued_by[info.si_signo].first(); t != nullptr;
        t = pending_list::after(*t)) {
     if (t->tid != 0 && t->tid != self) continue;
-    info = info_of(*t);
-    return true;
+    if (t->is_bare || (was_lost && found == nullptr)) found = t;
+    if (t->is_bare) break;
   }
-  return false;
+  if (found != nullptr) info = info_of(*found);
+  return found != nullptr;
+}
+
+void hold_posix_timer(const arrival& signal) noexcept {
+  if (posix_timer* const t = find(signal.timer_id); t != nullptr && !is_leftover(signal)) hold(*t);
 }
 
 void queue_waiting(int signo) noexcept {
   if (signo < 1 || signo > 64) return;
-  const bool is_standard = signo < 32;  // then there is one at a time for the process
+  const bool is_standard = signo < 32;  // then there is one at a time, for the process or a thread
   bool is_taken = false;
-  if (is_standard && !queued_by[signo].empty() && (pending_signals() & just(signo)) == 0) {
-    // Not there though it was queued: somebody else's was there first.
+  if (!queued_by[signo].empty() && (pending_signals() & just(signo)) == 0) {
+    // Not there though they were queued: somebody else's was there first, or one without a siginfo took theirs along
+    // (collect_signal() in signal.c).
     const int self = static_cast<int>(raw(SYS_gettid));
     for_each(queued_by[signo], [&](posix_timer& lost) {
-      if (lost.tid != 0 ? lost.tid != self : std::exchange(is_taken, true)) return;
+      if (lost.tid != 0 ? lost.tid != self : is_taken) return;
       tell(lost);
+      if (is_standard && lost.tid == 0) is_taken = lost.model.pending();
     });
   }
+  // (One that is not pending then was ignored: the next has to be, too.)
   while (posix_timer* const t = is_taken ? nullptr : held_by[signo].first()) {
     tell(*t);
-    is_taken = is_standard || t->is_held;
+    is_taken = t->is_held || (is_standard && t->model.pending());
   }
-  for_each(held_for_threads[signo], [](posix_timer& t) { tell(t); });
+  int last = 0;  // whose place is taken
+  for_each(held_for_threads[signo], [&](posix_timer& t) {
+    if (t.tid == last) return;
+    tell(t);
+    if (t.is_held || (is_standard && t.model.pending())) last = t.tid;
+  });
 }
 
-void notice_dropped_posix_timers(int signo) noexcept { for_each(queued_by[signo], notice_dropped); }
+void notice_dropped_posix_timers(int signo) noexcept {
+  for_each(queued_by[signo], notice_dropped);
+  if (is_ignored(signo)) queue_waiting(signo);  // they waited for those
+}
 
 void now_ignored_posix_timers(int signo, int whom) noexcept {
   const auto ignore = [&](posix_timer& t) {

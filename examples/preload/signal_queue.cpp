@@ -31,11 +31,11 @@ void uncarry(::siginfo_t& info) noexcept {
   if (info.si_code == carried) info.si_code = std::exchange(info.si_errno, 0);
 }
 
-/// Where the kernel's queue is full, a signal may come without its siginfo (__send_signal_locked() in signal.c). That
-/// never happens to the kernel's own timers.
+/// Where the kernel's queue is full, a signal may come without its siginfo (__send_signal_locked() in signal.c), or as by
+/// kill(2), see queue(). That never happens to the kernel's own timers.
 void restore(::siginfo_t& info) noexcept {
-  const bool is_lost = info.si_code == SI_USER && info.si_pid == 0;
-  if (is_lost && !restore_posix_timer(info)) restore_itimer(info);
+  if (info.si_code != SI_USER || (info.si_pid != 0 && info.si_pid != own_pid())) return;
+  if (!restore_posix_timer(info) && info.si_pid == 0) restore_itimer(info);
 }
 
 /// A line of a thread's status file.
@@ -173,8 +173,10 @@ sent queue(::siginfo_t info, int whom) noexcept {
       error = prefer(first, signo, info);
     if (error != 0 && error != -EAGAIN) error = raw(SYS_rt_sigqueueinfo, pid, signo, &info);
   }
-  // RLIMIT_SIGPENDING, from which the kernel's timers are exempt: one signal comes all the same, without its siginfo.
-  if (error == -EAGAIN && whom <= 0 && !is_pending(signo, 0)) error = raw(SYS_kill, pid, signo);
+  // RLIMIT_SIGPENDING, from which the kernel's timers are exempt: one signal comes all the same, without its siginfo; or
+  // as from the program, if there is room again.
+  if (error == -EAGAIN && whom <= 0 && !is_pending(signo, 0) && raw(SYS_kill, pid, signo) == 0)
+    return sent::bare;
   if (error == -EAGAIN) return sent::failed;
   if (error != 0) return sent::ignored;  // there is no such thread any more
   return !may_vanish || is_pending(signo, whom) ? sent::queued : sent::ignored;
@@ -195,13 +197,18 @@ void purge(int signo, bool (*is_leftover)(const arrival&)) noexcept {
   }
   for (std::size_t i = 0; i < count; ++i) {
     // What was sent to a thread looks so, except by pthread_sigqueue(3).
-    const bool is_for_thread = arrival_of(kept[i]).is_for_thread;
+    const arrival was = arrival_of(kept[i]);
     carry(kept[i]);
     const int pid = own_pid();
-    if (is_for_thread)
-      raw(SYS_rt_tgsigqueueinfo, pid, raw(SYS_gettid), signo, &kept[i]);
-    else
-      raw(SYS_rt_sigqueueinfo, pid, signo, &kept[i]);
+    const long error = was.is_for_thread
+                           ? raw(SYS_rt_tgsigqueueinfo, pid, raw(SYS_gettid), signo, &kept[i])
+                           : raw(SYS_rt_sigqueueinfo, pid, signo, &kept[i]);
+    if (error != -EAGAIN) continue;
+    // RLIMIT_SIGPENDING again: one that came without its siginfo needs a place to go back.
+    if (was.code == SI_TIMER)
+      hold_posix_timer(was);
+    else if (was.code == SI_USER)
+      raw(SYS_kill, pid, signo);
   }
 }
 

@@ -53,7 +53,7 @@ void hear() noexcept;
 
 /// For the process: whoever accepts it, the main thread first, or one that runs (P13).
 inline constexpr int to_process = 0, to_runner = -1;
-enum class sent { queued, ignored, failed };
+enum class sent { queued, bare, ignored, failed };  // bare: as one of kill(2)
 /// Queues a signal for one of these, or for the thread of that number.
 sent queue(::siginfo_t info, int whom) noexcept;
 
@@ -84,10 +84,12 @@ void after_fork() noexcept;
 /// A signal is accepted. False if it is a leftover, which nobody must see; else its overrun is set.
 bool arrived_posix_timer(arrival& signal) noexcept;
 void arrived_itimer(const arrival& signal) noexcept;
-/// A signal that has lost its siginfo, as the kernel's queue was full: gives it back that of a timer
-/// which is pending, if there is one.
+/// A signal that has lost its siginfo, as the kernel's queue was full, or was sent bare: gives it back that of a
+/// timer which is pending, if there is one.
 bool restore_posix_timer(::siginfo_t& info) noexcept;
 bool restore_itimer(::siginfo_t& info) noexcept;
+/// Its notification has lost its place in the queue: it has to wait for another.
+void hold_posix_timer(const arrival& signal) noexcept;
 /// After that: what had to wait for its place in the queue goes in.
 void queue_waiting(int signo) noexcept;
 
