@@ -39,19 +39,21 @@ class scheduler {
   /// thread's goes to another thread when it has none.
   [[nodiscard]] time_line& line(base on, thread_clock thread = {}) {
     if (on != base::thread_cpu) thread = {};
-    for (const auto& known : lines_) {
-      time_line& line = known->timers;
-      if (line.on() != on) continue;
-      if (line.users == 0) {
-        assert(line.empty());
-        line.set_thread(thread);
-        (void)line.pop_due(now(line));  // it is empty: so that it knows the time
-      }
-      if (line.thread() == thread) return line;
+    set_idle_apart();
+    for (std::size_t i = 0; i != in_use_; ++i) {
+      time_line& line = lines_[i]->timers;
+      if (line.on() == on && line.thread() == thread) return line;
     }
-    time_line& line = lines_.emplace_back(std::make_unique<watched_line>(on, thread))->timers;
-    (void)line.pop_due(now(line));
-    return line;
+    if (on != base::thread_cpu || in_use_ == lines_.size()) {
+      due_.reserve(lines_.size() + 1);
+      lines_.emplace_back(std::make_unique<watched_line>(on, thread));
+      std::swap(lines_[in_use_], lines_.back());
+    }
+    watched_line& l = *lines_[in_use_++];
+    if (on == base::thread_cpu) l.timers.set_thread(thread);
+    l.now = now(l.timers);
+    (void)l.timers.pop_due(l.now);  // it is empty: so that it knows the time
+    return l.timers;
   }
 
   [[nodiscard]] nanoseconds now(base on, thread_clock thread = {}) const noexcept {
@@ -64,10 +66,14 @@ class scheduler {
 
   /// Reads all clocks that are needed: `pop_due` goes by these readings.
   void look() noexcept {
-    for (const auto& l : lines_) {
-      if (l->timers.empty()) continue;
-      l->now = now(l->timers);
-      if (is_cpu(l->timers.on())) l->cpu.looked(l->now, now(base::monotonic));
+    set_idle_apart();
+    due_.clear();
+    for (std::size_t i = 0; i != in_use_; ++i) {
+      watched_line& l = *lines_[i];
+      if (l.timers.empty()) continue;
+      l.now = now(l.timers);
+      if (is_cpu(l.timers.on())) l.cpu.looked(l.now, now(base::monotonic));
+      due_.push_back(&l);
     }
   }
 
@@ -80,11 +86,15 @@ class scheduler {
   /// The next timer that was due at the last look: on each base in the order of the deadlines, and
   /// one base after the other, so that none starves.
   [[nodiscard]] expired pop_due() noexcept {
-    for (std::size_t i = 0; i < lines_.size(); ++i) {
-      watched_line& l = *lines_[looking_at_];
-      if (++looking_at_ == lines_.size()) looking_at_ = 0;
-      if (l.timers.empty()) continue;
-      if (scheduled* const timer = l.timers.pop_due(l.now)) return {timer, l.now};
+    while (!due_.empty()) {
+      if (turn_ >= due_.size()) turn_ = 0;
+      watched_line& l = *due_[turn_];
+      if (scheduled* const timer = l.timers.pop_due(l.now)) {
+        ++turn_;
+        return {timer, l.now};
+      }
+      due_[turn_] = due_.back();
+      due_.pop_back();
     }
     return {};
   }
@@ -92,9 +102,10 @@ class scheduler {
   /// When to look again, on the monotonic base; `rules::never` if there is nothing to look for.
   [[nodiscard]] nanoseconds next_look() noexcept {
     nanoseconds first = rules::never;
-    for (const auto& l : lines_) {
-      const nanoseconds due = l->timers.next_wakeup();
-      if (due != rules::never) first = std::min(first, on_monotonic(*l, due));
+    for (std::size_t i = 0; i != in_use_; ++i) {
+      watched_line& l = *lines_[i];
+      const nanoseconds due = l.timers.next_wakeup();
+      if (due != rules::never) first = std::min(first, on_monotonic(l, due));
     }
     return first;
   }
@@ -141,10 +152,22 @@ class scheduler {
     return rules::saturating_add(now(base::monotonic), left);
   }
 
+  /// Lines of threads that nobody uses any more: behind the others, where nobody looks.
+  void set_idle_apart() noexcept {
+    for (std::size_t i = in_use_; i-- != 0;) {
+      const time_line& line = lines_[i]->timers;
+      if (line.on() != base::thread_cpu || line.users != 0) continue;
+      assert(line.empty());
+      std::swap(lines_[i], lines_[--in_use_]);
+    }
+  }
+
   const time_source* time_;
   unsigned threads_;
   std::vector<std::unique_ptr<watched_line>> lines_;
-  std::size_t looking_at_ = 0;
+  std::size_t in_use_ = 0;          // of them, and the first ones
+  std::vector<watched_line*> due_;  // from which something may be taken yet since the last look
+  std::size_t turn_ = 0;            // among them
 };
 
 }  // namespace chime::engine

@@ -132,8 +132,8 @@ class time_line {
 
   /// When to wake, on this base: no later than some timer needs. `rules::never` if there is none.
   [[nodiscard]] nanoseconds next_wakeup() noexcept {
-    // Exact where there is a tolerance: to wake too soon would serve too few.
-    return std::min(prompt_.next_wakeup(), latest_.next_deadline());
+    // Where there is a tolerance, to wake too soon would serve too few.
+    return std::min(prompt_.next_wakeup(), latest_.next_wakeup_sought());
   }
 
  private:

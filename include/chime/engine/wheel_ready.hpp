@@ -41,6 +41,7 @@ class wheel_ready {
     if (known_empty_) {
       first_ = last_ = 0;
       is_in_step_ = true;
+      known_late_ = nullptr;
       known_empty_ = false;
       expect(0, 0);
     } else {
@@ -69,7 +70,8 @@ class wheel_ready {
     wheel_node* first = is_in_step_ ? front_in_turn() : least();
     if (late_.may_have_some()) [[unlikely]] {
       wheel_node* const late = late_.front();
-      if (first == nullptr || (late != nullptr && late->precedes(*first))) first = late;
+      if (first == nullptr || (late != nullptr && late->precedes(*first)))
+        first = known_late_ = late;
     }
     if (first == nullptr) known_empty_ = true;
     return first;
@@ -81,10 +83,12 @@ class wheel_ready {
       if (!is_in_step_) {
         if (is_next(n)) ++next_sequence_;
         prefetch(n.next->next);
-      } else if (&lanes_[first_].front() == &n) {
+      } else if (front_in_turn() == &n) {
         first_ = (first_ + 1) % Lanes;
         prefetch(n.next);
-      } else if (!late_.may_have_some() || late_.front() != &n) {
+      } else if (known_late_ == &n) {
+        known_late_ = nullptr;
+      } else {
         is_in_step_ = false;
       }
     }
@@ -151,9 +155,10 @@ class wheel_ready {
 
   std::array<wheel_list, Lanes> lanes_;  // each in order
   wheel_late late_;
-  std::size_t first_ = 0;    // lane of the one that leaves first, while they are in step
-  std::size_t last_ = 0;     // lane of the one that came last
-  bool known_empty_ = true;  // it was when last looked at, and nothing has come since
+  wheel_node* known_late_ = nullptr;  // while the lanes are in step: null, or one of those
+  std::size_t first_ = 0;             // lane of the one that leaves first, while they are in step
+  std::size_t last_ = 0;              // lane of the one that came last
+  bool known_empty_ = true;           // it was when last looked at, and nothing has come since
   bool is_in_step_ = true;
   wheel_key latest_key_ = 0;  // of the last to leave of all that are or were in the lanes
   std::uint64_t latest_sequence_ = 0;

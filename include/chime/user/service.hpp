@@ -209,10 +209,12 @@ class service final : public boost::asio::execution_context::service {
         throw;
       }
     } else {
-      if (virtual_)
+      if (virtual_) {
         sleep();  // perhaps it is due, but nobody has looked since it was set
-      else if (waits_ == 0 && ready_.empty())
+        virtual_->waited_for = &t;
+      } else if (waits_ == 0 && ready_.empty()) {
         sleep_until(scheduler_.next_look());
+      }
       t.waiter_ = &op;
       op.timer_ = &t;
       ++waits_;
@@ -381,8 +383,8 @@ class service final : public boost::asio::execution_context::service {
       }
       return false;
     };
-    // Asked each time before time passes: goes on where it found one, and not by all again that
-    // have expired since.
+    // Asked each time before time passes: goes on where it found one, or where one was last waited
+    // for or set, and not by all again that have expired since.
     hosted_timer* const last = virtual_->waited_for;
     return find(last, nullptr) || find(timers_, last);
   }
@@ -411,7 +413,7 @@ class service final : public boost::asio::execution_context::service {
     engine::virtual_clocks clocks;
     boost::asio::any_io_executor executor;
     bool will_serve = false;             // posted
-    hosted_timer* waited_for = nullptr;  // when last looked for such a one; null: none
+    hosted_timer* waited_for = nullptr;  // perhaps, see waits_for_time(); null: none
   };
 
   /// Asks for the bytes before and after an address. Whatever is there, it does no harm.
@@ -590,6 +592,7 @@ class service final : public boost::asio::execution_context::service {
 
   /// The same for one timer that has just been set.
   void sleep_for(hosted_timer& t, const engine::time_line& line, nanoseconds deadline) {
+    if (virtual_ && t.waiter_) virtual_->waited_for = &t;
     if (!sleeper_) return sleep();
     const nanoseconds look = scheduler_.look_for(t, line, deadline);
     if (look < sleeps_until_ || !sleeper_->is_asleep()) sleep_until(look);
