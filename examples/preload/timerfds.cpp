@@ -32,6 +32,9 @@ constinit pool<shared_timerfd, true> shared_pool;
 constinit pool<timerfd> handle_pool;
 using timer_list = list<timerfd, &timerfd::among_all>;
 constinit timer_list all_timers;
+// Those that others may change, or that may be told when the clock is set.
+using look_list = list<timerfd, &timerfd::among_looked_at>;
+constinit look_list looked_at;
 constinit int watching = 0;  // timers of this process that may be told when the clock is set
 
 /// Holds the timer among all processes. The process's own lock comes first.
@@ -77,21 +80,28 @@ void settle(timerfd& t) noexcept {
   file(t, the_scheduler().line(s.model.filed_on()), s.model.next_deadline());
 }
 
-void changed(timerfd& t) noexcept {
-  settle(t);
-  if (t.is_shared) tell_family();
-}
-
-/// What is due on the timer by now.
-void expire(timerfd& t, nanoseconds now) noexcept {
-  if (t.shared->model.expire(now)) mark(t);
-}
-
 /// After its setting may have changed, by any process that has it.
 void count_watch(timerfd& t) noexcept {
   const bool watches = t.shared->watches_clock;
   watching += static_cast<int>(watches) - static_cast<int>(t.is_counted);
   t.is_counted = watches;
+  if (watches)
+    looked_at.push_back(t);
+  else if (!t.is_shared)
+    looked_at.remove(t);
+}
+
+void changed(timerfd& t) noexcept {
+  count_watch(t);
+  settle(t);
+  if (!t.is_shared) return;
+  t.seen_changes = t.shared->changes.fetch_add(1) + 1;
+  tell_family();
+}
+
+/// What is due on the timer by now.
+void expire(timerfd& t, nanoseconds now) noexcept {
+  if (t.shared->model.expire(now)) mark(t);
 }
 
 void notice_step(timerfd& t, nanoseconds offset) noexcept {
@@ -175,7 +185,6 @@ long settime(int fd, int flags, const ::itimerspec* to, ::itimerspec* old) noexc
                               cancels ? chime::on_clock_set::cancel : chime::on_clock_set::follow},
                              {time_of(s.model.filed_on()), time_of(s.model.filed_on(from))});
     s.watches_clock = is_absolute && cancels;
-    count_watch(*t);
     if (s.watches_clock) s.realtime_offset = clocks::realtime_offset();
     changed(*t);
   }
@@ -220,6 +229,7 @@ long set_ticks(int fd, const std::uint64_t* from) noexcept {
 void destroy(timerfd& t) noexcept {
   chime::engine::time_line::remove(t);
   all_timers.remove(t);
+  looked_at.remove(t);
   watching -= static_cast<int>(t.is_counted);
   const bool is_last = t.shared->processes.fetch_sub(1) == 1;
   // Whoever reads it still looks at it when woken.
@@ -237,9 +247,12 @@ void fire_timerfd(node& n, nanoseconds now) noexcept {
 bool watches_clock() noexcept { return watching > 0; }
 
 void look_at_shared_timerfds(nanoseconds realtime_offset) noexcept {
-  for (timerfd* t = all_timers.first(); t != nullptr; t = timer_list::after(*t)) {
-    if (!t->is_shared && !t->shared->watches_clock) continue;
+  for (timerfd *t = looked_at.first(), *next; t != nullptr; t = next) {
+    next = look_list::after(*t);
+    // The lock of a timer is a few system calls.
+    if (t->seen_changes == t->shared->changes.load() && !t->is_counted) continue;
     const held timer{*t};
+    t->seen_changes = t->shared->changes.load();
     count_watch(*t);
     notice_step(*t, realtime_offset);
     settle(*t);
@@ -249,6 +262,7 @@ void look_at_shared_timerfds(nanoseconds realtime_offset) noexcept {
 bool before_fork_timerfds() noexcept {
   for (timerfd* t = all_timers.first(); t != nullptr; t = timer_list::after(*t)) {
     t->is_shared = true;
+    looked_at.push_back(*t);
     t->shared->processes.fetch_add(1);
   }
   return !all_timers.empty();
@@ -271,7 +285,8 @@ long read_timerfd(int fd, std::size_t size, wait_as how, const deliver& to) noex
     std::uint32_t seen = 0;
     const auto take = [&](chime::engine::timerfd_read& got) noexcept {
       locked all;
-      timerfd* const t = serial == 0 ? descriptors::find(fd).timer : find(serial);
+      timerfd* t = descriptors::find(fd).timer;
+      if (serial != 0 && (t == nullptr || t->serial != serial)) t = find(serial);
       if (t == nullptr) return false;  // closed by another thread
       if (serial == 0)
         waits = how != wait_as::not_at_all && (raw(SYS_fcntl, fd, F_GETFL) & O_NONBLOCK) == 0;

@@ -27,7 +27,8 @@ struct shared_timerfd {
   std::atomic<int> processes = 1;  // that have it; whoever ended without closing it is one for ever
   bool watches_clock = false;      // the setting asks to be told when the clock is set
   bool is_marked = false;          // the eventfd holds a count
-  std::atomic<std::uint32_t> marks = 0;  // how often it was marked: a futex for blocking reads
+  std::atomic<std::uint32_t> changes = 0;  // made by processes that share it
+  std::atomic<std::uint32_t> marks = 0;    // how often it was marked: a futex for blocking reads
   // That wait there; those that left otherwise are counted for ever.
   std::atomic<std::uint32_t> readers = 0;
 };
@@ -43,8 +44,10 @@ struct timerfd : node {
   int descriptors = 0;       // how many there are
   bool is_shared = false;    // a fork has given it to another process
   bool is_counted = false;   // among those that may be told when the clock is set
-  bool is_made_here;         // its memory is this process's to reuse
+  std::uint32_t seen_changes = 0;
+  bool is_made_here;  // its memory is this process's to reuse
   place<timerfd> among_all;
+  place<timerfd> among_looked_at;
 };
 
 /// The last descriptor in this process is gone.

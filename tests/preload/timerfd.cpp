@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cstdio>
+#include <deque>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@
 
 #include "support.hpp"
 #include "support/clock_setter.hpp"
+#include "support/cpu_seconds.hpp"
 #include "support/skipped.hpp"
 
 using namespace preload_test;
@@ -637,6 +639,22 @@ TEST_CASE("F9: a timer is shared with a child in another namespace of process nu
     waitpid(child, &status, 0);
     return status == 0 && comes(t.fd);
   }));
+}
+
+TEST_CASE("F9: to set a timer that a child has had costs no more for the number of the others") {
+  const auto cost = [](int count) {
+    std::deque<timerfd> timers;
+    for (int i = 0; i != count; ++i) timers.emplace_back();
+    REQUIRE(in_child([] { return true; }));
+    return support::cpu_seconds([&] {
+      for (int i = 0; i != 400; ++i) {
+        REQUIRE_EQ(timers.front().set(1h - i * 1s), 0);
+        pass(20us);
+      }
+    });
+  };
+  // 12 times as long where each time all were looked at.
+  CHECK_LT(cost(800), 5 * cost(20));
 }
 
 TEST_CASE("a process goes on with timers, whatever it leaves behind") {
