@@ -150,6 +150,15 @@ export scratch
 first=$RANDOM
 build random && check "random runs, 60 seeds from $first" agree $first 60
 
+none_stands() {
+  local seed
+  for ((seed = $1; seed < $1 + $2; ++seed)); do
+    under "$scratch/standing" $seed || { echo "seed $seed" && return 1; }
+  done
+}
+export -f none_stands
+build standing && check "no timer stands still, 20 seeds from $first" none_stands $first 20
+
 # The clocks.
 export CHIME_PRELOAD_SPEED=60
 check "60 times as fast: sleep 30" bash -c 'takes 500 10000 under sleep 30'
