@@ -24,7 +24,7 @@ using chime::engine::scheduler;
 using chime::engine::time_line;
 using chime::rules::nanoseconds;
 
-struct clocks : chime::engine::time_source {
+struct clocks final : chime::engine::time_source {
   [[nodiscard]] nanoseconds now(base on, thread_clock thread) const noexcept override {
     return on == base::thread_cpu ? nanoseconds{static_cast<std::int64_t>(thread)} : time;
   }
