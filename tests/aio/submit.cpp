@@ -4,6 +4,7 @@
 // What an AIO context does with what it is given: results, order, room, cancellation, the end.
 #include "support/aio.hpp"
 #include "support/asio.hpp"
+#include "support/cpu_seconds.hpp"
 #include "support/in_child.hpp"
 #include "support/kernel_timerfd.hpp"
 #include "support/no_leak.hpp"
@@ -28,6 +29,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -250,6 +252,32 @@ TEST_CASE_FIXTURE(no_leaks,
     CHECK_EQ(o[i].calls, 1);
     CHECK_FALSE(o[i].error);
   }
+}
+
+TEST_CASE_FIXTURE(no_leaks, "cancelled one by one, newest first, each costs no search for it") {
+  const auto cost_of_one = [](std::size_t count) {
+    asio::io_context context;
+    aio_context aio{context, 2};
+    const auto timer = support::far_off_timer();
+    std::deque<asio::cancellation_signal> signals(count);
+    std::size_t aborts = 0;
+    for (auto& s : signals)
+      aio.async_submit(wait_for(timer),
+                       asio::bind_cancellation_slot(s.slot(), [&](error_code ec, std::size_t) {
+                         aborts += ec == aborted ? 1U : 0U;
+                       }));
+    const double seconds = support::cpu_seconds([&] {
+      while (!signals.empty()) {
+        signals.back().emit(asio::cancellation_type::all);
+        signals.pop_back();
+      }
+    });
+    run_out(context);
+    CHECK_EQ(aborts, count);
+    return seconds / static_cast<double>(count);
+  };
+  // 20 times as long by a search through all.
+  CHECK_LT(cost_of_one(20'000), 6 * cost_of_one(1'000));
 }
 
 TEST_CASE_FIXTURE(no_leaks, "cancelled: what the kernel cannot cancel completes with what it did") {

@@ -12,6 +12,7 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/intrusive/list_hook.hpp>
+#include <boost/intrusive/set_hook.hpp>
 
 #include <array>
 #include <cstddef>
@@ -37,7 +38,8 @@ struct aio_request : boost::intrusive::list_base_hook<> {
 };
 
 /// One call of async_submit, of one operation or of many, without the type of its handler.
-class aio_batch : public boost::intrusive::list_base_hook<> {
+class aio_batch : public boost::intrusive::list_base_hook<>,
+                  public boost::intrusive::set_base_hook<> {
  public:
   aio_batch(const aio_batch&) = delete;
   aio_batch& operator=(const aio_batch&) = delete;

@@ -14,6 +14,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/execution_context.hpp>
 #include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
 
 #include <algorithm>
 #include <array>
@@ -63,7 +64,7 @@ class aio_context : public std::enable_shared_from_this<aio_context> {
   /// Takes a batch and begins what there is room for. EBADF if it has been closed.
   void submit(aio_batch& batch) {
     std::unique_lock lock{mutex_};
-    batches_.push_back(batch);
+    batches_.insert(batches_.end(), batch);  // mostly the newest
     if (batch.pending == 0) finish(batch);
     for (aio_request& r : batch.requests()) {
       if (!is_open_) {
@@ -81,11 +82,7 @@ class aio_context : public std::enable_shared_from_this<aio_context> {
   /// Cancels what can be of one batch, unless it is over.
   void cancel(std::uint64_t number) {
     std::unique_lock lock{mutex_};
-    for (aio_batch& batch : batches_) {
-      if (batch.number != number) continue;
-      cancel(batch);
-      break;
-    }
+    if (const auto at = batches_.find(number); at != batches_.end()) cancel(*at);
     send(lock);
   }
 
@@ -108,6 +105,11 @@ class aio_context : public std::enable_shared_from_this<aio_context> {
   using place = aio_request::place;
   template <class T>
   using list = boost::intrusive::list<T, boost::intrusive::constant_time_size<false>>;
+
+  struct number_of {
+    using type = std::uint64_t;
+    const type& operator()(const aio_batch& batch) const noexcept { return batch.number; }
+  };
 
   /// What waits for the bell. Destroyed without having been called, it takes everything along: then the
   /// execution context is being destroyed.
@@ -274,7 +276,9 @@ class aio_context : public std::enable_shared_from_this<aio_context> {
   aio_queue queue_;
   aio_bell bell_;
   list<aio_request> waiting_;
-  list<aio_batch> batches_;   // outstanding, oldest first
+  boost::intrusive::set<aio_batch, boost::intrusive::constant_time_size<false>,
+                        boost::intrusive::key_of_value<number_of>>
+      batches_;               // outstanding, oldest first
   list<aio_batch> finished_;  // over, to be sent by whoever holds the lock
   unsigned in_flight_ = 0;
   std::uint64_t last_number_ = 0;
