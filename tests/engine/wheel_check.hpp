@@ -82,6 +82,7 @@ struct wheel_check {
   void late(const wheel_late& l) {
     const std::size_t before = nodes_;
     walk(l.coming_, "late");
+    l.coming_.for_each([&](const wheel_node& n) { expect(n.key_ <= w_.base_, "late is due", n); });
     if (nodes_ - before > l.came_) fail("more came late than are counted");
     for (unsigned i = 0; i != wheel_late::most_runs; ++i) {
       const std::size_t earlier = nodes_;
