@@ -113,8 +113,9 @@ class wheel {
   /// late one.
   [[nodiscard]] constexpr nanoseconds next_wakeup() noexcept;
 
-  /// The same, but exact where enough timers were armed since the last search to pay for the next:
-  /// in amortised constant time. Where there are few it is always exact.
+  /// The same, but exact where enough timers were armed or have left since the last search to pay for
+  /// the next: in amortised constant time. Where there are few it is always exact.
+  /// \pre the wheel counts its arms itself
   [[nodiscard]] constexpr nanoseconds next_wakeup_sought() noexcept;
 
   /// How many timers are armed, those that never fire included.
@@ -159,7 +160,8 @@ class wheel {
 
   wheel_key base_ = 0;               // no node in the slots is at or before it
   std::uint64_t next_sequence_ = 0;  // orders equal deadlines
-  std::uint64_t sought_at_ = 0;      // the sequence when a search was last paid for
+  std::uint64_t sought_at_ = 0;      // the sequence when a search was last paid for,
+  std::size_t sought_in_ = 0;        // and the size
   std::size_t size_ = 0;
   std::size_t lanes_from_;
   std::uint32_t big_slot_;
@@ -328,9 +330,11 @@ constexpr nanoseconds wheel::next_wakeup_sought() noexcept {
   return with_slots([&](auto& slots) {
     slot_position first{};
     if (slots.ready.front() == nullptr && slots.first(first) && !slots.is_exact(first)) {
-      if (size_ > 64 + 16 * (next_sequence_ - sought_at_))
-        return deadline_of(slots.earliest(first));
+      const std::uint64_t armed = next_sequence_ - sought_at_;
+      const std::uint64_t left = sought_in_ + armed - size_;  // or were armed anew
+      if (size_ > 64 + 16 * (armed + left)) return deadline_of(slots.earliest(first));
       sought_at_ = next_sequence_;
+      sought_in_ = size_;
     }
     return next_deadline();
   });
