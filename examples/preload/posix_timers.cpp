@@ -64,6 +64,8 @@ using pending_list = list<posix_timer, &posix_timer::among_pending>;
 constinit pending_list queued_by[65]{};
 constinit pending_list held_by[65]{};
 constinit pending_list held_for_threads[65]{};
+// Perhaps not all of the first are in the kernel's queue: that was full, or the signal ignored.
+constinit bool may_have_lost[65]{};
 constinit list<posix_timer, &posix_timer::among_launching> launching;
 constinit int next_id = 0;
 constinit unsigned alive = 0;
@@ -98,7 +100,7 @@ void stand(posix_timer& t, bool held) noexcept {
 
 void leave(posix_timer& t) noexcept {
   place_of(t).remove(t);
-  t.is_held = false;
+  t.is_held = t.is_bare = false;
 }
 
 /// Calls `f` with each; it may leave, and its like may come.
@@ -139,6 +141,7 @@ bool must_wait(const posix_timer& t) noexcept {
 
 /// For want of a place in the queue; the kernel's timers have one of their own (RLIMIT_SIGPENDING).
 void hold(posix_timer& t) noexcept {
+  may_have_lost[t.signo] = true;
   stand(t, true);
   file(t, the_scheduler().line(base::monotonic),
        clocks::now(CLOCK_MONOTONIC) + clocks::from_real(milliseconds{2}));
@@ -151,10 +154,14 @@ void tell(posix_timer& t) noexcept {
     ring_notification_thread();
     return;
   }
+  if (signals::is_ignored(t.signo)) may_have_lost[t.signo] = true;
   if (must_wait(t)) return stand(t, true);
-  switch (signals::queue(info_of(t), t.tid != 0 ? t.tid : signals::to_runner)) {
+  const auto sent = signals::queue(info_of(t), t.tid != 0 ? t.tid : signals::to_runner);
+  if (sent != signals::sent::failed) chime::engine::time_line::remove(t);  // see hold()
+  switch (sent) {
     case signals::sent::queued: stand(t, false); break;
     case signals::sent::bare:
+      may_have_lost[t.signo] = true;
       stand(t, false);
       t.is_bare = true;
       break;
@@ -183,9 +190,10 @@ bool is_leftover(const signals::arrival& a) noexcept {
 }
 
 void purge(posix_timer& t, bool was_queued) noexcept {
+  const bool was_bare = t.is_bare;
   leave(t);
   if (!was_queued || t.start || t.signo == 0) return;
-  signals::purge(t.signo, is_leftover);
+  signals::purge(t.signo, is_leftover, was_bare);
   signals::queue_waiting(t.signo);
 }
 
@@ -436,8 +444,10 @@ bool restore_posix_timer(::siginfo_t& info) noexcept {
     if (t->is_bare || (was_lost && found == nullptr)) found = t;
     if (t->is_bare) break;
   }
-  if (found != nullptr) info = info_of(*found);
-  return found != nullptr;
+  if (found == nullptr) return false;
+  may_have_lost[info.si_signo] = true;
+  info = info_of(*found);
+  return true;
 }
 
 void hold_posix_timer(const arrival& signal) noexcept {
@@ -448,9 +458,10 @@ void queue_waiting(int signo) noexcept {
   if (signo < 1 || signo > 64) return;
   const bool is_standard = signo < 32;  // then there is one at a time, for the process or a thread
   bool is_taken = false;
-  if (!queued_by[signo].empty() && (pending_signals() & just(signo)) == 0) {
-    // Not there though they were queued: somebody else's was there first, or one without a siginfo took theirs along
-    // (collect_signal() in signal.c).
+  // Not there though they were queued: somebody else's was there first, or one without a siginfo took theirs along
+  // (collect_signal() in signal.c). But a thread may be about to accept them.
+  if (!queued_by[signo].empty() && (is_standard || may_have_lost[signo]) &&
+      (pending_signals() & just(signo)) == 0) {
     const int self = static_cast<int>(raw(SYS_gettid));
     for_each(queued_by[signo], [&](posix_timer& lost) {
       if (lost.tid != 0 ? lost.tid != self : is_taken) return;
@@ -469,6 +480,8 @@ void queue_waiting(int signo) noexcept {
     tell(t);
     if (t.is_held || (is_standard && t.model.pending())) last = t.tid;
   });
+  if (queued_by[signo].empty() && held_by[signo].empty() && held_for_threads[signo].empty())
+    may_have_lost[signo] = false;
 }
 
 void notice_dropped_posix_timers(int signo) noexcept {
@@ -477,6 +490,7 @@ void notice_dropped_posix_timers(int signo) noexcept {
 }
 
 void now_ignored_posix_timers(int signo, int whom) noexcept {
+  may_have_lost[signo] = true;
   const auto ignore = [&](posix_timer& t) {
     const bool is_meant =
         whom == every_thread || t.tid == whom || (t.tid == 0 && whom == own_pid());

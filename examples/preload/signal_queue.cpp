@@ -33,8 +33,11 @@ void uncarry(::siginfo_t& info) noexcept {
 
 /// Where the kernel's queue is full, a signal may come without its siginfo (__send_signal_locked() in signal.c), or as by
 /// kill(2), see queue(). That never happens to the kernel's own timers.
+bool may_be_bare(const ::siginfo_t& info) noexcept {
+  return info.si_code == SI_USER && (info.si_pid == 0 || info.si_pid == own_pid());
+}
 void restore(::siginfo_t& info) noexcept {
-  if (info.si_code != SI_USER || (info.si_pid != 0 && info.si_pid != own_pid())) return;
+  if (!may_be_bare(info)) return;
   if (!restore_posix_timer(info) && info.si_pid == 0) restore_itimer(info);
 }
 
@@ -182,7 +185,7 @@ sent queue(::siginfo_t info, int whom) noexcept {
   return !may_vanish || is_pending(signo, whom) ? sent::queued : sent::ignored;
 }
 
-void purge(int signo, bool (*is_leftover)(const arrival&)) noexcept {
+void purge(int signo, bool (*is_leftover)(const arrival&), bool a_bare_one) noexcept {
   // Taken out and put back in order. All signals are blocked in this thread; another that waits for
   // this one goes on waiting.
   static ::siginfo_t kept[512];  // under the lock
@@ -193,7 +196,10 @@ void purge(int signo, bool (*is_leftover)(const arrival&)) noexcept {
     ::siginfo_t& info = kept[count];
     if (raw(SYS_rt_sigtimedwait, &set, &info, &at_once, sizeof set) < 0) break;
     uncarry(info);  // it may have been put back before
-    if (!is_leftover(arrival_of(info))) ++count;
+    if (a_bare_one && may_be_bare(info))
+      a_bare_one = false;
+    else if (!is_leftover(arrival_of(info)))
+      ++count;
   }
   for (std::size_t i = 0; i < count; ++i) {
     // What was sent to a thread looks so, except by pthread_sigqueue(3).

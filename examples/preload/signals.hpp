@@ -60,8 +60,9 @@ sent queue(::siginfo_t info, int whom) noexcept;
 /// Whether there is one in the queue, of the process (0) or of a thread.
 [[nodiscard]] bool is_pending(int signo, int tid) noexcept;
 
-/// Takes those of a signal's queue out that `is_leftover`, as far as this thread reaches.
-void purge(int signo, bool (*is_leftover)(const arrival&)) noexcept;
+/// Takes those of a signal's queue out that `is_leftover`, and one that was sent bare, if there is one to take; as far
+/// as this thread reaches.
+void purge(int signo, bool (*is_leftover)(const arrival&), bool a_bare_one) noexcept;
 
 /// An interval timer's signal that is pending when a program begins is that of the one which it replaced. (What POSIX
 /// timers had in the queue ends with an exec by itself: flush_itimer_signals() in signal.c.)

@@ -15,6 +15,7 @@
 #include <deque>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "support.hpp"
 #include "support/cpu_seconds.hpp"
@@ -651,6 +652,80 @@ TEST_CASE("system(3) ignores signals, and a timer that tells by one goes on afte
     REQUIRE_EQ(system("sleep 0.002"), 0);
     handled = 0;
   }
+}
+
+TEST_CASE(
+    "real-time signals that come in the middle of each other are handled once each, last first") {
+  constexpr int count = 100;
+  static std::array<int, 2 * count> order;
+  static std::atomic<int> calls;
+  calls = 0;
+  struct sigaction a{};
+  a.sa_sigaction = [](int, siginfo_t* info, void*) {
+    if (calls < 2 * count) order[static_cast<std::size_t>(calls)] = info->si_value.sival_int;
+    ++calls;
+  };
+  a.sa_flags = SA_SIGINFO | SA_NODEFER;
+  const int signo = SIGRTMIN + 4;
+  struct sigaction old{};
+  sigaction(signo, &a, &old);
+  std::vector<timer_t> timers(count);
+  {
+    const blocked until_all_are_pending{signo};
+    for (int i = 0; i != count; ++i) {
+      sigevent e{};
+      e.sigev_signo = signo;
+      e.sigev_value.sival_int = i;
+      REQUIRE_EQ(timer_create(CLOCK_MONOTONIC, &e, &timers[static_cast<std::size_t>(i)]), 0);
+      const itimerspec s = spec(1ms + i * 1us);
+      timer_settime(timers[static_cast<std::size_t>(i)], 0, &s, nullptr);
+    }
+    pass(30ms);
+    // (Its end would take what is pending.)
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, signo);
+    pthread_sigmask(SIG_UNBLOCK, &mask, nullptr);
+  }
+  CHECK(eventually([] { return calls >= count; }));
+  pass(5ms);
+  CHECK_EQ(calls, count);
+  // All were there at once, unless the machine stood still.
+  for (int i = 1; i < calls && i < 2 * count; ++i)
+    CHECK_NE(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(i - 1)]);
+  for (const timer_t t : timers) timer_delete(t);
+  sigaction(signo, &old, nullptr);
+}
+
+TEST_CASE(
+    "RLIMIT_SIGPENDING: what is told in a full queue comes once, and not after it was disarmed") {
+  const auto outcome = [](bool disarms) {
+    return in_child([=] {
+      const int signo = SIGRTMIN + 1;
+      const blocked signal{signo};
+      const blocked other{SIGRTMIN + 5};
+      std::deque<posix_timer> timers;
+      for (int i = 0; i != 3; ++i) timers.emplace_back(signo);
+      const rlimit none{0, 0};
+      setrlimit(RLIMIT_SIGPENDING, &none);
+      for (const posix_timer& t : timers) {
+        t.set(1ns);
+        pass(1ms);
+      }
+      if (disarms)
+        for (const posix_timer& t : timers) t.set(0ns);
+      int taken = 0;
+      siginfo_t info{};
+      while (taken < 10 && signal.take(info, 20ms)) {
+        if (info.si_code != SI_TIMER) return false;
+        ++taken;
+        pass(5ms);
+      }
+      return taken == (disarms ? 0 : 3);
+    });
+  };
+  CHECK(outcome(false));
+  CHECK(outcome(true));
 }
 
 TEST_CASE("where thousands are pending, to accept one takes no longer for their number") {
