@@ -252,6 +252,7 @@ void run_by_hand(run& r) {
 void report(benchmark::State& state, meter& m) {
   state.SetIterationTime(m.cpu() * 1e-9);
   state.counters["calls"] = m.calls();
+  state.counters["instructions"] = m.instructions();
   state.counters["allocs"] = m.allocations();
   if (!m.has_lateness()) return;
   state.counters["p50"] = m.lateness(0.5);
