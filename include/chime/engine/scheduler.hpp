@@ -12,6 +12,7 @@
 #include <cassert>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace chime::engine {
@@ -40,8 +41,8 @@ class scheduler {
   [[nodiscard]] time_line& line(base on, thread_clock thread = {}) {
     if (on != base::thread_cpu) thread = {};
     set_idle_apart();
-    for (std::size_t i = 0; i != in_use_; ++i) {
-      time_line& line = lines_[i]->timers;
+    for (const auto& known : in_use()) {
+      time_line& line = known->timers;
       if (line.on() == on && line.thread() == thread) return line;
     }
     if (on != base::thread_cpu || in_use_ == lines_.size()) {
@@ -51,6 +52,7 @@ class scheduler {
     }
     watched_line& l = *lines_[in_use_++];
     if (on == base::thread_cpu) l.timers.set_thread(thread);
+    l.cpu = {};
     l.now = now(l.timers);
     (void)l.timers.pop_due(l.now);  // it is empty: so that it knows the time
     return l.timers;
@@ -68,12 +70,11 @@ class scheduler {
   void look() noexcept {
     set_idle_apart();
     due_.clear();
-    for (std::size_t i = 0; i != in_use_; ++i) {
-      watched_line& l = *lines_[i];
-      if (l.timers.empty()) continue;
-      l.now = now(l.timers);
-      if (is_cpu(l.timers.on())) l.cpu.looked(l.now, now(base::monotonic));
-      due_.push_back(&l);
+    for (const auto& l : in_use()) {
+      if (l->timers.empty()) continue;
+      l->now = now(l->timers);
+      if (is_cpu(l->timers.on())) l->cpu.looked(l->now, now(base::monotonic));
+      due_.push_back(l.get());
     }
   }
 
@@ -102,10 +103,9 @@ class scheduler {
   /// When to look again, on the monotonic base; `rules::never` if there is nothing to look for.
   [[nodiscard]] nanoseconds next_look() noexcept {
     nanoseconds first = rules::never;
-    for (std::size_t i = 0; i != in_use_; ++i) {
-      watched_line& l = *lines_[i];
-      const nanoseconds due = l.timers.next_wakeup();
-      if (due != rules::never) first = std::min(first, on_monotonic(l, due));
+    for (const auto& l : in_use()) {
+      const nanoseconds due = l->timers.next_wakeup();
+      if (due != rules::never) first = std::min(first, on_monotonic(*l, due));
     }
     return first;
   }
@@ -115,7 +115,7 @@ class scheduler {
                                      nanoseconds deadline) const noexcept {
     const nanoseconds due = rules::saturating_add(deadline, timer.tolerance());
     if (line.on() == base::monotonic) return due;
-    for (const auto& l : lines_)
+    for (const auto& l : in_use())
       if (&l->timers == &line) return on_monotonic(*l, due);
     return due;
   }
@@ -125,7 +125,7 @@ class scheduler {
   template <typename Predicate>
   [[nodiscard]] nanoseconds left(Predicate counts) noexcept {
     nanoseconds least = rules::never;
-    for (const auto& l : lines_) {
+    for (const auto& l : in_use()) {
       if (!counts(l->timers.on())) continue;
       const nanoseconds due = l->timers.next_wakeup();
       if (due != rules::never) least = std::min(least, rules::remaining(due, now(l->timers)));
@@ -150,6 +150,10 @@ class scheduler {
     nanoseconds left = rules::remaining(due, now(l.timers));
     if (is_cpu(on)) left = l.cpu.nap(left, on == base::thread_cpu ? 1 : threads_);
     return rules::saturating_add(now(base::monotonic), left);
+  }
+
+  [[nodiscard]] std::span<const std::unique_ptr<watched_line>> in_use() const noexcept {
+    return std::span{lines_}.first(in_use_);
   }
 
   /// Lines of threads that nobody uses any more: behind the others, where nobody looks.

@@ -49,9 +49,9 @@ namespace chime::engine {
 ///
 /// Arming, disarming and re-arming take constant time and allocate nothing, but for one table of
 /// about 110 kB when the wheel first outgrows its caches (`lanes_from`). Popping takes amortised
-/// constant time, as a node falls through a level at most once; or logarithmic, of timers that are armed
-/// overdue while others are due (see wheel_late). A single pop may have to empty a
-/// slot first; if that is big, and pops came in the time before, those have done most of it (see
+/// constant time, as a node falls through a level at most once; or logarithmic, of timers that are
+/// armed overdue while others are due (see wheel_late). A single pop may have to empty a slot first;
+/// if that is big, and pops came in the time before, those have done most of it (see
 /// wheel_ahead: another such table for each level where that happens). One whose timers all have one
 /// deadline is taken over as it is, unless another timer comes in, or any is put off, at the last
 /// moment: then that pop does it all. A timer that is put off stays in its slot until that comes up:

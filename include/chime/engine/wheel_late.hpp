@@ -5,6 +5,7 @@
 /// \file
 /// The nodes of the wheel that came due out of order. See wheel_ready.hpp.
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <chime/engine/wheel_node.hpp>
@@ -61,19 +62,18 @@ class wheel_late {
  private:
   friend struct wheel_check;
 
-  static constexpr unsigned most_runs = 32;
+  static constexpr unsigned most_runs = 32;  // more nodes do not fit in memory
 
   /// Makes a run of those that came, and one of it and all that are no longer: the carry of a
   /// binary counter.
   constexpr void settle() noexcept {
-    auto i = static_cast<unsigned>(std::bit_width(came_)) - 1;
+    auto i = std::min(static_cast<unsigned>(std::bit_width(came_)), most_runs) - 1;
     if (came_ != 1) coming_.sort();
     came_ = 0;
     for (; i < most_runs - 1 && (runs_ >> i & 1) != 0; ++i) {
       runs_ &= ~(std::uint32_t{1} << i);
       coming_.merge(sorted_[i]);
     }
-    if (i >= most_runs - 1) i = most_runs - 1;  // never, of nodes that fit in memory
     sorted_[i].merge(coming_);
     runs_ |= std::uint32_t{1} << i;
   }

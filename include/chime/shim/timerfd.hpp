@@ -5,7 +5,7 @@
 /// \file
 /// timerfd_create(2) and its relatives, typed, as functions that return a result. Each is one system call and
 /// retries nothing. Thread safety: as the kernel's, any call from any thread. What they do and refuse is said
-/// with their other form, which sets an error_code.
+/// with their other form, which sets an error_code (timerfd_calls.hpp).
 
 #include <chime/shim/descriptor.hpp>
 #include <chime/shim/result.hpp>

@@ -5,7 +5,7 @@
 /// \file
 /// timerfd_create(2) and its relatives, typed, as functions that set an error_code. Each is one system call and
 /// retries nothing. Thread safety: as the kernel's, any call from any thread. timerfd.hpp has the same with
-/// results, which alone take 4 % of what a timer takes to compile.
+/// results, which alone take 5 % of what a timer takes to compile.
 
 #include <chime/shim/descriptor.hpp>
 #include <chime/shim/error.hpp>
