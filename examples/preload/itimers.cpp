@@ -26,6 +26,7 @@ struct itimer : node {
       : node{kind::itimer}, signo{with}, model{arguments...} {}
   int signo;
   Model model;
+  nanoseconds rests_until{};  // on the monotonic clock, if it is on CPU time
 };
 
 struct itimers {
@@ -77,6 +78,15 @@ void fire(T& t, nanoseconds now) noexcept {
   settle(t);
 }
 
+/// At most once a tick, by the other clock, too: one look may be late, and the next in time. Then the thread that was told
+/// would be in its handler yet, where it has the signal blocked, and another be told, as never after the kernel's ticks.
+void fire_ticking(itimer<chime::engine::ticking_itimer>& t) noexcept {
+  const nanoseconds now = clocks::now(CLOCK_MONOTONIC);
+  if (now < t.rests_until) return file(t, the_scheduler().line(base::monotonic), t.rests_until);
+  t.rests_until = now + clocks::from_real(chime::engine::cpu_look::tick);
+  fire(t, time_of(t));
+}
+
 timer_spec get(int which) noexcept {
   signals::notice_dropped_itimers();
   timer_spec left;
@@ -121,8 +131,7 @@ long kernel_setitimer(int which, const ::itimerval* to, ::itimerval* old) noexce
 void fire_itimer(node& n, nanoseconds now) noexcept {
   itimers& timers = all();
   if (&n == &timers.real) return fire(timers.real, now);
-  if (&n == &timers.user) return fire(timers.user, now);
-  fire(timers.prof, now);
+  fire_ticking(&n == &timers.user ? timers.user : timers.prof);
 }
 
 void after_fork_itimers() noexcept {

@@ -133,7 +133,7 @@ void settle(posix_timer& t) noexcept {
 /// here.
 bool must_wait(const posix_timer& t) noexcept {
   if (t.signo >= 32) return false;
-  if (t.tid == 0) return (pending_signals() & just(t.signo)) != 0;
+  if (t.tid == 0) return signals::is_pending(t.signo, 0);
   for (const posix_timer* o = queued_by[t.signo].first(); o != nullptr; o = pending_list::after(*o))
     if (o != &t && o->tid == t.tid) return true;
   return false;
@@ -351,7 +351,6 @@ long settime(int id, int flags, const ::itimerspec* to, ::itimerspec* old) noexc
     purge(*t, was_queued);
     settle(*t);
   }
-  catch_up();
   return old == nullptr ? 0 : copy_out(old, to_libc_type(result.old));
 }
 
@@ -460,8 +459,7 @@ void queue_waiting(int signo) noexcept {
   bool is_taken = false;
   // Not there though they were queued: somebody else's was there first, or one without a siginfo took theirs along
   // (collect_signal() in signal.c). But a thread may be about to accept them.
-  if (!queued_by[signo].empty() && (is_standard || may_have_lost[signo]) &&
-      (pending_signals() & just(signo)) == 0) {
+  if (!queued_by[signo].empty() && (is_standard || may_have_lost[signo]) && !is_pending(signo, 0)) {
     const int self = static_cast<int>(raw(SYS_gettid));
     for_each(queued_by[signo], [&](posix_timer& lost) {
       if (lost.tid != 0 ? lost.tid != self : is_taken) return;

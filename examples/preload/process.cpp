@@ -54,6 +54,7 @@ struct process {
   unsigned pauses = 0;         // of the engine's thread, which ends
   bool shares_timers = false;  // with a process that may set them, and end
   bool must_tell = false;
+  signal_set caller_mask = all_signals;  // see blocked_by_caller()
   signal_set mask_before_fork = 0;
   std::atomic<int> forking = 0;  // the thread that holds the lock over a fork
 
@@ -99,11 +100,20 @@ void run_due(process& p) noexcept {
   p.is_dirty = true;
 }
 
-/// Ends a turn with the lock: true if the engine's thread must be woken.
+/// At the end of a turn with the lock. False if nothing has changed.
 bool settle(process& p) noexcept {
-  if (std::exchange(p.is_dirty, false)) {
-    p.next_look = look_again(p);
-    due_at.store(p.next_look.count(), std::memory_order_relaxed);
+  if (!std::exchange(p.is_dirty, false)) return false;
+  p.next_look = look_again(p);
+  due_at.store(p.next_look.count(), std::memory_order_relaxed);
+  return true;
+}
+
+/// The same for who is not the engine's thread: true if that must be woken.
+bool settle_for_engine(process& p) noexcept {
+  // Set for the past: it expires before the call returns.
+  if (settle(p) && clocks::now(CLOCK_MONOTONIC) >= p.next_look) {
+    run_due(p);
+    settle(p);
   }
   if (p.next_look >= p.sleeps_until) return false;
   p.sleeps_until = p.next_look;
@@ -134,6 +144,7 @@ void become_child(process& p) noexcept {
   p.pauses = 0;
   p.sleeps_until = rules::never;
   p.must_tell = false;
+  p.caller_mask = all_signals;
   p.forking = 0;
   is_main_inside = false;
   after_fork_posix_timers();
@@ -275,15 +286,18 @@ void leave(lock& held, signal_set mask) noexcept {
   if (!is_main_inside.load(std::memory_order_relaxed))
     note_mask(mask);  // what is ignored may be watched only since
   signals::notice_ignored(mask);
-  const bool wakes = settle(p);
+  const bool wakes = settle_for_engine(p);
   const bool tells = std::exchange(p.must_tell, false);
   const bool is_needed = p.next_look != rules::never || wakes || p.shares_timers || p.keeps_engine;
   const bool may_start = !p.has_engine && p.pauses == 0 && &held == &the_lock;
   const bool starts = is_needed && may_start && !is_vfork_child();
   if (starts) p.has_engine = engine_thread::start(engine_main) == 0;  // else the next tries again
+  const ::siginfo_t own = signals::take_for_caller();
+  p.caller_mask = all_signals;
   held.release();
   if (wakes || tells) wake(p, tells);
   restore_mask(mask);
+  signals::tell_caller(own);
 }
 
 /// Whether this thread holds the lock over a fork: then this is the call of a handler of pthread_atfork that
@@ -312,6 +326,7 @@ locked::locked() noexcept : mask_{set_mask(SIG_BLOCK, all_signals)} {
     note_mask(mask_);
   }
   process& p = *here.load(std::memory_order_relaxed);
+  p.caller_mask = mask_;
   if (clocks::now(CLOCK_MONOTONIC) >= p.next_look) run_due(p);
   signals::hear();
 }
@@ -394,6 +409,10 @@ void file(node& timer, chime::engine::time_line& line, nanoseconds deadline) noe
 }
 
 void tell_family() noexcept { here.load()->must_tell = true; }
+
+signal_set blocked_by_caller() noexcept {
+  return here.load(std::memory_order_relaxed)->caller_mask;
+}
 
 signal_set truly_blocked_by_main() noexcept {
   return is_main_inside ? main_mask.load() : all_signals;

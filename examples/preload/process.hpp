@@ -79,6 +79,9 @@ void tell_family() noexcept;
 /// While the main thread is in `locked`: the mask that it will have again. Else all, so that the kernel is asked.
 [[nodiscard]] signal_set truly_blocked_by_main() noexcept;
 
+/// What the thread that holds the lock had blocked before it, and will have again. The engine's has all.
+[[nodiscard]] signal_set blocked_by_caller() noexcept;
+
 /// This process as it knows itself: a child of vfork(2) has the memory and another number.
 [[nodiscard]] int own_pid() noexcept;
 [[nodiscard]] bool is_vfork_child() noexcept;

@@ -119,11 +119,12 @@ int runner(int signo) noexcept {
   return tid;
 }
 
-/// Queues a signal for the process, but so that this thread of it is woken before others. As the kernel's timers do;
-/// others may since Linux 6.9 (pidfd_send_signal(2)).
+// A signal for the process, but so that one thread of it is woken before others. As the kernel's timers do; others may since
+// Linux 6.9 (pidfd_send_signal(2)).
+constexpr unsigned for_group = 1 << 1;  // PIDFD_SIGNAL_THREAD_GROUP (linux/pidfd.h)
+
 long prefer(int tid, int signo, const ::siginfo_t& info) noexcept {
-  constexpr unsigned of_thread = O_EXCL;  // PIDFD_THREAD (linux/pidfd.h)
-  constexpr unsigned for_group = 1 << 1;  // PIDFD_SIGNAL_THREAD_GROUP
+  constexpr unsigned of_thread = O_EXCL;  // PIDFD_THREAD
   const long fd = raw(SYS_pidfd_open, tid, of_thread);
   if (fd < 0) return fd;
   long error =
@@ -131,6 +132,29 @@ long prefer(int tid, int signo, const ::siginfo_t& info) noexcept {
   if (error == 0) error = raw(SYS_pidfd_send_signal, fd, signo, &info, for_group);
   raw(SYS_close, fd);
   return error;
+}
+
+/// This thread, since Linux 6.14.
+long prefer_self(int signo, const ::siginfo_t& info) noexcept {
+  constexpr int self = -10000;  // PIDFD_SELF_THREAD
+  return raw(SYS_pidfd_send_signal, self, signo, &info, for_group);
+}
+
+/// For whom it is who holds the lock: the kernel's timers tell who sets them for the past, before the call returns. That
+/// thread has all signals blocked now, and would be passed over. So this one waits until it leaves.
+constinit ::siginfo_t for_caller{};  // si_signo 0: none
+
+bool may_wait_for_caller(int signo) noexcept {
+  return for_caller.si_signo == 0 && (blocked_by_caller() & just(signo)) == 0 &&
+         !is_ignored(signo) && !is_vfork_child();
+}
+
+/// There was no room in the queue (RLIMIT_SIGPENDING), though its place is due to it.
+void find_place(const arrival& signal) noexcept {
+  if (signal.code == SI_TIMER)
+    hold_posix_timer(signal);
+  else if (signal.code == SI_USER || signal.code == SI_KERNEL)
+    raw(SYS_kill, own_pid(), signal.signo);
 }
 
 }  // namespace
@@ -155,6 +179,7 @@ bool accept(::siginfo_t& info) noexcept {
 void after_fork() noexcept { known = {}; }
 
 bool is_pending(int signo, int tid) noexcept {
+  if (tid == 0 && for_caller.si_signo == signo) return true;
   if (tid <= 0 || tid == raw(SYS_gettid)) return (pending_signals() & just(signo)) != 0;
   thread_status status;
   return read_status(tid, status) && (status.pending & just(signo)) != 0;
@@ -162,6 +187,10 @@ bool is_pending(int signo, int tid) noexcept {
 
 sent queue(::siginfo_t info, int whom) noexcept {
   const int signo = info.si_signo;
+  if (whom == to_runner && may_wait_for_caller(signo)) {
+    for_caller = info;
+    return sent::queued;
+  }
   carry(info);
   const bool may_vanish = is_ignored(signo);
   const int pid = own_pid();
@@ -185,7 +214,23 @@ sent queue(::siginfo_t info, int whom) noexcept {
   return !may_vanish || is_pending(signo, whom) ? sent::queued : sent::ignored;
 }
 
+::siginfo_t take_for_caller() noexcept { return std::exchange(for_caller, ::siginfo_t{}); }
+
+void tell_caller(::siginfo_t info) noexcept {
+  const int signo = info.si_signo;
+  if (signo == 0) return;
+  const arrival was = arrival_of(info);
+  carry(info);
+  long error = prefer_self(signo, info);
+  if (error == -EBADF || error == -EINVAL || error == -ENOSYS)
+    error = raw(SYS_rt_sigqueueinfo, own_pid(), signo, &info);
+  if (error != -EAGAIN) return;
+  const locked all;
+  find_place(was);
+}
+
 void purge(int signo, bool (*is_leftover)(const arrival&), bool a_bare_one) noexcept {
+  if (for_caller.si_signo == signo && is_leftover(arrival_of(for_caller))) for_caller = {};
   // Taken out and put back in order. All signals are blocked in this thread; another that waits for
   // this one goes on waiting.
   static ::siginfo_t kept[512];  // under the lock
@@ -209,12 +254,8 @@ void purge(int signo, bool (*is_leftover)(const arrival&), bool a_bare_one) noex
     const long error = was.is_for_thread
                            ? raw(SYS_rt_tgsigqueueinfo, pid, raw(SYS_gettid), signo, &kept[i])
                            : raw(SYS_rt_sigqueueinfo, pid, signo, &kept[i]);
-    if (error != -EAGAIN) continue;
-    // RLIMIT_SIGPENDING again: one that came without its siginfo needs a place to go back.
-    if (was.code == SI_TIMER)
-      hold_posix_timer(was);
-    else if (was.code == SI_USER)
-      raw(SYS_kill, pid, signo);
+    // One that came without its siginfo needs a place to go back.
+    if (error == -EAGAIN) find_place(was);
   }
 }
 

@@ -57,6 +57,11 @@ enum class sent { queued, bare, ignored, failed };  // bare: as one of kill(2)
 /// Queues a signal for one of these, or for the thread of that number.
 sent queue(::siginfo_t info, int whom) noexcept;
 
+/// One for the process may have to wait for the thread that holds the lock: it takes it along, and queues it when it has left
+/// and has blocked again what it had. Its handler may run before this returns, or leave it by siglongjmp.
+[[nodiscard]] ::siginfo_t take_for_caller() noexcept;
+void tell_caller(::siginfo_t info) noexcept;
+
 /// Whether there is one in the queue, of the process (0) or of a thread.
 [[nodiscard]] bool is_pending(int signo, int tid) noexcept;
 

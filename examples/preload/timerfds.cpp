@@ -188,7 +188,6 @@ long settime(int fd, int flags, const ::itimerspec* to, ::itimerspec* old) noexc
     if (s.watches_clock) s.realtime_offset = clocks::realtime_offset();
     changed(*t);
   }
-  preload::catch_up();  // an absolute time in the past expires before the call returns
   if (result.error != status::ok) return -static_cast<int>(result.error);
   return old == nullptr ? 0 : copy_out(old, to_libc_type(result.old));
 }

@@ -304,6 +304,23 @@ TEST_CASE("a timer's signal is whole also where the queue of signals is full") {
     }));
 }
 
+TEST_CASE("and comes where a thread sets the timer for the past, and has it unblocked") {
+  for (const int signo : {SIGUSR1, SIGRTMIN + 3})
+    CHECK(in_child([signo] {
+      const handler saved{signo, 0};
+      bool ok = true;
+      std::thread{[&] {
+        const posix_timer t{signo};
+        const rlimit none{0, 0};
+        setrlimit(RLIMIT_SIGPENDING, &none);
+        for (int i = 1; i <= 3 && ok; ++i)
+          ok = t.set(1ns, 0ns, TIMER_ABSTIME) == 0 && eventually([i] { return handled == i; }) &&
+               last.si_code == SI_TIMER && last.si_value.sival_int == 4711;
+      }}.join();
+      return ok;
+    }));
+}
+
 TEST_CASE("an action is read back as the kernel keeps it") {
   const posix_timer t{SIGUSR2};
   struct sigaction a{}, old{}, back{};
@@ -598,6 +615,35 @@ TEST_CASE("P13: a thread that runs is told before one that sleeps") {
   t.set(0ns);
   ends = true;
   working.join();
+}
+
+TEST_CASE("P13: set for the past, a timer tells the thread that sets it, before the call returns") {
+  static std::atomic<int> told, others;
+  static std::atomic<pid_t> setter;
+  const int signo = SIGRTMIN + 3;
+  const handler saved{signo, 0};
+  struct sigaction a{};
+  a.sa_handler = [](int) { ++(gettid() == setter ? told : others); };
+  sigaction(signo, &a, nullptr);
+  constexpr int rounds = 100;
+  for (const int clock : {CLOCK_PROCESS_CPUTIME_ID, CLOCK_MONOTONIC}) {
+    told = others = 0;
+    int at_return = 0;
+    std::thread{[&] {
+      setter = gettid();
+      const posix_timer t{signo, clock};
+      for (int i = 0; i < rounds; ++i) {
+        REQUIRE_EQ(t.set(1ns, 0ns, TIMER_ABSTIME), 0);
+        at_return += told == i + 1;
+        REQUIRE(eventually([&] { return told + others == i + 1; }));
+      }
+    }}.join();
+    CAPTURE(clock);
+    // (The other clock is an interrupt of its own on the kernel, before which another program may have the processor.)
+    const int all = clock == CLOCK_PROCESS_CPUTIME_ID ? rounds : rounds * 9 / 10;
+    CHECK_GE(told, all);
+    CHECK_GE(at_return, all);
+  }
 }
 
 TEST_CASE("SIGEV_THREAD starts a thread for each") {

@@ -15,7 +15,9 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <random>
+#include <string>
 #include <thread>
 
 namespace {
@@ -34,6 +36,14 @@ void sleep_for_us(long us) {
   timespec left{0, us * 1000};
   while (nanosleep(&left, &left) != 0) {
   }
+}
+
+/// How many signals are queued for this user, also in other processes.
+rlim_t queued() {
+  std::ifstream status{"/proc/self/status"};
+  for (std::string word; status >> word;)
+    if (rlim_t count = 0; word == "SigQ:" && status >> count) return count;
+  return 0;
 }
 
 void handle_all() {
@@ -96,7 +106,8 @@ class run {
       set(i);
     }
     if (pick(2) == 0) {
-      const rlimit short_queue{3, 3};
+      const rlim_t few = queued() + 3;
+      const rlimit short_queue{few, few};
       setrlimit(RLIMIT_SIGPENDING, &short_queue);
     }
   }
