@@ -108,13 +108,14 @@ bool settle(process& p) noexcept {
   return true;
 }
 
-/// The same for who is not the engine's thread: true if that must be woken.
+/// What was set for the past expires before the call returns.
+void run_newly_due(process& p) noexcept {
+  if (settle(p) && clocks::now(CLOCK_MONOTONIC) >= p.next_look) run_due(p);
+}
+
+/// The end of a turn of a thread that is not the engine's: true if that must be woken.
 bool settle_for_engine(process& p) noexcept {
-  // Set for the past: it expires before the call returns.
-  if (settle(p) && clocks::now(CLOCK_MONOTONIC) >= p.next_look) {
-    run_due(p);
-    settle(p);
-  }
+  settle(p);
   if (p.next_look >= p.sleeps_until) return false;
   p.sleeps_until = p.next_look;
   return p.has_engine;
@@ -285,6 +286,7 @@ void leave(lock& held, signal_set mask) noexcept {
   process& p = *here.load(std::memory_order_relaxed);
   if (!is_main_inside.load(std::memory_order_relaxed))
     note_mask(mask);  // what is ignored may be watched only since
+  run_newly_due(p);
   signals::notice_ignored(mask);
   const bool wakes = settle_for_engine(p);
   const bool tells = std::exchange(p.must_tell, false);

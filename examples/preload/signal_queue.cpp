@@ -176,7 +176,10 @@ bool accept(::siginfo_t& info) noexcept {
   return counts;
 }
 
-void after_fork() noexcept { known = {}; }
+void after_fork() noexcept {
+  known = {};
+  for_caller = {};
+}
 
 bool is_pending(int signo, int tid) noexcept {
   if (tid == 0 && for_caller.si_signo == signo) return true;
