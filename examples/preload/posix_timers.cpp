@@ -435,7 +435,8 @@ bool tells_thread(int timer_id) noexcept {
 
 bool restore_posix_timer(::siginfo_t& info) noexcept {
   const int self = static_cast<int>(raw(SYS_gettid));
-  const bool was_lost = info.si_pid == 0;
+  // (A real-time one is refused instead, so it is from outside the namespace of processes.)
+  const bool was_lost = info.si_pid == 0 && info.si_signo < 32;
   const posix_timer* found = nullptr;
   for (const posix_timer* t = queued_by[info.si_signo].first(); t != nullptr;
        t = pending_list::after(*t)) {

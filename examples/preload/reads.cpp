@@ -91,11 +91,16 @@ long positioned(const char* call, int fd, long at) noexcept {
 long preadv2(int fd, const ::iovec* parts, long count, long at, int flags) noexcept {
   if (at != -1 && is_timer(fd)) return positioned("preadv2", fd, at);
   if (at != -1) return raw(SYS_preadv2, fd, parts, count, at, at >> 63, flags);
-  if ((flags & ~RWF_NOWAIT) != 0) return raw(SYS_preadv2, fd, parts, count, -1, -1, flags);
-  return traced(
-      "preadv2",
-      read_parts(fd, parts, count, flags != 0 ? wait_as::not_at_all : wait_as::system_call), fd,
-      static_cast<const void*>(parts), count);
+  // Those that read(2) of a timer takes; they mean nothing to it, but for the first. Of others the kernel says what is wrong.
+  constexpr int append = RWF_APPEND, no_append = 0x20, no_signal = 0x100;  // (linux/fs.h)
+  constexpr int taken =
+      RWF_NOWAIT | RWF_HIPRI | RWF_DSYNC | RWF_SYNC | append | no_append | no_signal;
+  const bool is_contrary = (flags & append) != 0 && (flags & no_append) != 0;
+  if ((flags & ~taken) != 0 || is_contrary)
+    return raw(SYS_preadv2, fd, parts, count, -1, -1, flags);
+  const auto how = (flags & RWF_NOWAIT) != 0 ? wait_as::not_at_all : wait_as::system_call;
+  return traced("preadv2", read_parts(fd, parts, count, how), fd, static_cast<const void*>(parts),
+                count);
 }
 long pwritev2(int fd, long at) noexcept {
   return at == -1 ? write("pwritev2", fd) : positioned("pwritev2", fd, at);

@@ -23,6 +23,10 @@ using action = struct ::sigaction;
 
 /// What the program wants of each signal that timers tell by. The kernel has ours.
 constinit action wanted[last_signal + 1]{};
+/// The last handler of each, which may have been called already when it is no longer wanted.
+constinit action handlers[last_signal + 1]{};
+/// Those whose handler was for one signal only (SA_RESETHAND) and has been called.
+constinit signal_set used_up = 0;
 constinit std::atomic<signal_set> watched = 0;
 constinit std::atomic<signal_set> ignored = 0;  // of those
 
@@ -41,6 +45,23 @@ bool ignores(int signo, const action& a) noexcept {
 
 int install(int signo, const action& a) noexcept;
 
+/// What the kernel has called a handler for, as it was wanted then.
+action take_handler(int signo) noexcept {
+  action a = wanted[signo];
+  if (!is_handler(a)) {
+    // Changed since the kernel made the call, by another thread or in a handler that came before. But one that is used up
+    // would have been so for the kernel, too.
+    return (used_up & just(signo)) != 0 ? a : handlers[signo];
+  }
+  if ((a.sa_flags & static_cast<int>(SA_RESETHAND)) != 0) {
+    action off = a;
+    off.sa_handler = SIG_DFL;
+    install(signo, off);
+    used_up |= just(signo);
+  }
+  return a;
+}
+
 void run_handler(int signo, ::siginfo_t* info, void* context) noexcept {
   action a;
   if (is_vfork_child()) {
@@ -53,15 +74,12 @@ void run_handler(int signo, ::siginfo_t* info, void* context) noexcept {
     const ::timespec at_once{};
     while (!accept(*info))
       if (raw(SYS_rt_sigtimedwait, &only, info, &at_once, sizeof only) < 0) return;
-    a = wanted[signo];
-    if (is_handler(a) && (a.sa_flags & static_cast<int>(SA_RESETHAND)) != 0) {
-      action off = a;
-      off.sa_handler = SIG_DFL;
-      install(signo, off);
-    }
+    a = take_handler(signo);
   }
-  // Another thread may have changed it since the signal was taken out of the queue.
-  if (!is_handler(a)) return;
+  if (!is_handler(a)) {  // used up: by default, as for the kernel
+    raw(SYS_tgkill, own_pid(), raw(SYS_gettid), signo);
+    return;
+  }
   if ((a.sa_flags & SA_SIGINFO) != 0)
     a.sa_sigaction(signo, info, context);
   else
@@ -71,6 +89,8 @@ void run_handler(int signo, ::siginfo_t* info, void* context) noexcept {
 /// What the kernel does with the signal by itself now.
 void note(int signo, const action& a) noexcept {
   wanted[signo] = a;
+  if (is_handler(a)) handlers[signo] = a;
+  used_up &= ~just(signo);
   if (ignores(signo, a))
     ignored.fetch_or(just(signo));
   else

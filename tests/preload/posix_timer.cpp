@@ -395,6 +395,48 @@ TEST_CASE("handlers: flags and siginfo are the program's, and so is the action r
   CHECK((a.sa_handler == SIG_DFL));
 }
 
+TEST_CASE("handlers: who has been called by the kernel runs, though another ends that meanwhile") {
+  for (const auto next : {SIG_IGN, SIG_DFL}) {
+    CHECK(in_child([next] {
+      static std::atomic<int> called;
+      static void (*then)(int);
+      called = 0;
+      then = next;
+      const posix_timer t{SIGUSR1};
+      signal(SIGUSR1, [](int) { ++called; });
+      signal(SIGUSR2, [](int) { signal(SIGUSR1, then); });
+      sigset_t both;
+      sigemptyset(&both);
+      sigaddset(&both, SIGUSR1);
+      sigaddset(&both, SIGUSR2);
+      pthread_sigmask(SIG_BLOCK, &both, nullptr);
+      kill(getpid(), SIGUSR1);
+      kill(getpid(), SIGUSR2);
+      pthread_sigmask(SIG_UNBLOCK, &both, nullptr);
+      struct sigaction a{};
+      sigaction(SIGUSR1, nullptr, &a);
+      return called == 1 && a.sa_handler == next;
+    }));
+  }
+}
+
+TEST_CASE("handlers: one that was for one signal only is gone for the second of two") {
+  const int signo = SIGRTMIN + 3;
+  const pid_t child = fork();
+  if (child == 0) {
+    const blocked signal{signo};
+    const posix_timer t{signo};
+    const handler once{signo, static_cast<int>(SA_RESETHAND) | SA_NODEFER};
+    for (int i = 0; i != 2; ++i) sigqueue(getpid(), signo, {});
+    pthread_sigmask(SIG_UNBLOCK, &signal.set(), nullptr);
+    _exit(handled);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WIFSIGNALED(status));
+  CHECK_EQ(WTERMSIG(status), signo);
+}
+
 TEST_CASE("P11: ignored, and no longer ignored") {
   const blocked usr1{SIGUSR1};  // only so that the end is clean
   sigset_t none;

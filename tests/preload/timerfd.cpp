@@ -171,6 +171,12 @@ TEST_CASE("F7: reads that name a position or say that there is none; writes") {
   pass(4ms);
   CHECK_EQ(syscall(SYS_preadv2, t.fd, &part, 1L, -1L, -1L, RWF_NOWAIT), 8);
   CHECK_GE(n, 4);
+  for (const int flags : {RWF_HIPRI, RWF_DSYNC, RWF_SYNC, RWF_APPEND, RWF_NOWAIT | RWF_HIPRI}) {
+    pass(4ms);
+    CHECK_EQ(preadv2(t.fd, &part, 1, -1, flags), 8);
+    CHECK_GE(n, 4);
+  }
+  CHECK_EQ(err(preadv2(t.fd, &part, 1, -1, 1 << 30)), -EOPNOTSUPP);
   CHECK_EQ(err(preadv2(t.fd, &part, 1, 0, 0)), -ESPIPE);
   CHECK_EQ(err(pwritev2(t.fd, &part, 1, -1, 0)), -EINVAL);
   CHECK_EQ(err(pread(t.fd, &n, 8, -1)), -EINVAL);
