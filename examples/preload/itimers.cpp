@@ -72,19 +72,19 @@ void raise(T& t) noexcept {
   if (signals::queue(info, whom) == signals::sent::ignored) t.model.ignored();
 }
 
-template <class T>
-void fire(T& t, nanoseconds now) noexcept {
+void fire(itimer<chime::engine::real_itimer_model>& t, nanoseconds now) noexcept {
   if (t.model.expire(now)) raise(t);
   settle(t);
 }
 
 /// At most once a tick, by the other clock, too: one look may be late, and the next in time. Then the thread that was told
 /// would be in its handler yet, where it has the signal blocked, and another be told, as never after the kernel's ticks.
-void fire_ticking(itimer<chime::engine::ticking_itimer>& t) noexcept {
+void fire(itimer<chime::engine::ticking_itimer>& t) noexcept {
   const nanoseconds now = clocks::now(CLOCK_MONOTONIC);
   if (now < t.rests_until) return file(t, the_scheduler().line(base::monotonic), t.rests_until);
   t.rests_until = now + clocks::from_real(chime::engine::cpu_look::tick);
-  fire(t, time_of(t));
+  if (t.model.look(time_of(t))) raise(t);
+  settle(t);
 }
 
 timer_spec get(int which) noexcept {
@@ -131,7 +131,7 @@ long kernel_setitimer(int which, const ::itimerval* to, ::itimerval* old) noexce
 void fire_itimer(node& n, nanoseconds now) noexcept {
   itimers& timers = all();
   if (&n == &timers.real) return fire(timers.real, now);
-  fire_ticking(&n == &timers.user ? timers.user : timers.prof);
+  fire(&n == &timers.user ? timers.user : timers.prof);
 }
 
 void after_fork_itimers() noexcept {

@@ -159,6 +159,10 @@ void find_place(const arrival& signal) noexcept {
 
 }  // namespace
 
+bool was_lost(const ::siginfo_t& info) noexcept {
+  return info.si_code == SI_USER && info.si_pid == 0 && info.si_signo < 32;
+}
+
 arrival arrival_of(const ::siginfo_t& info) noexcept {
   return {info.si_signo, info.si_code, info.si_code == SI_TIMER ? info.si_timerid : 0,
           info.si_code == SI_TIMER ? info.si_overrun : 0,
@@ -240,10 +244,13 @@ void purge(int signo, bool (*is_leftover)(const arrival&), bool a_bare_one) noex
   std::size_t count = 0;
   const signal_set set = just(signo);
   const ::timespec at_once{};
+  bool is_first = true;
   while (count < std::size(kept)) {
     ::siginfo_t& info = kept[count];
     if (raw(SYS_rt_sigtimedwait, &set, &info, &at_once, sizeof set) < 0) break;
     uncarry(info);  // it may have been put back before
+    // What was sent to this thread comes first. Without a siginfo it would go back to anybody.
+    if (std::exchange(is_first, false) && was_lost(info)) restore_own_posix_timer(info);
     if (a_bare_one && may_be_bare(info))
       a_bare_one = false;
     else if (!is_leftover(arrival_of(info)))

@@ -75,6 +75,10 @@ void adopt() noexcept;
 
 [[nodiscard]] arrival arrival_of(const ::siginfo_t& info) noexcept;
 
+/// Whether it may have come without its siginfo. (A real-time one is refused instead: if it looks so, it is from outside the
+/// namespace of processes.)
+[[nodiscard]] bool was_lost(const ::siginfo_t& info) noexcept;
+
 /// A signal has been accepted: makes of it what the program is to see. False: nothing, it is a
 /// leftover.
 [[nodiscard]] bool accept(::siginfo_t& info) noexcept;
@@ -94,6 +98,8 @@ void arrived_itimer(const arrival& signal) noexcept;
 /// timer which is pending, if there is one.
 bool restore_posix_timer(::siginfo_t& info) noexcept;
 bool restore_itimer(::siginfo_t& info) noexcept;
+/// The same for one that tells this thread alone, if there is one.
+void restore_own_posix_timer(::siginfo_t& info) noexcept;
 /// Its notification has lost its place in the queue: it has to wait for another.
 void hold_posix_timer(const arrival& signal) noexcept;
 /// After that: what had to wait for its place in the queue goes in.

@@ -261,7 +261,7 @@ class virtual_time::executor_type {
   }
 
   [[nodiscard]] boost::asio::io_context& query(boost::asio::execution::context_t) const noexcept {
-    return plain_.context();
+    return boost::asio::query(plain_, boost::asio::execution::context);
   }
   [[nodiscard]] boost::asio::execution::blocking_t query(
       boost::asio::execution::blocking_t) const noexcept {

@@ -84,6 +84,45 @@ TEST_CASE_TEMPLATE(
   }
 }
 
+TEST_CASE_TEMPLATE("a wait that stands ends though all idles from just after the deadline on",
+                   Facility, CHIME_KERNEL_CPU_TIMERS user::posix_timer<chime::process_cpu_clock>,
+                   user::posix_timer<chime::thread_cpu_clock>) {
+  using clock = typename Facility::clock_type;
+  for (int round = 0; round < 10; ++round) {
+    asio::io_context context;
+    chime::basic_timer<Facility> t{context};
+    outcome<clock> seen;
+    const auto before = clock::now();
+    t.expires_after(2ms);
+    begin_wait(t, seen.handler());
+    while (clock::now() - before < 2100us) {  // mostly before the next tick
+    }
+    support::run_until(context, [&] { return seen.calls == 1; });
+    CHECK(!seen.error);
+    CHECK(seen.expiry.expirations == 1);
+  }
+}
+
+TEST_CASE("a thread that blocks hears of CPU time, though all idles from then on") {
+  using clock = chime::process_cpu_clock;
+  for (int round = 0; round < 10; ++round) {
+    asio::io_context context;
+    chime::posix_timer<clock> t{context};
+    const auto before = clock::now();
+    t.expires_after(2ms);
+    std::atomic<bool> is_over = false;
+    std::thread worker{[&] {
+      while (clock::now() - before < 2100us) {
+      }
+      is_over.wait(false);
+    }};
+    CHECK(t.wait().expirations == 1);
+    is_over = true;
+    is_over.notify_one();
+    worker.join();
+  }
+}
+
 TEST_CASE("an idle program does not run hot for a CPU timer") {
   asio::io_context context;
   chime::basic_timer<user::posix_timer<chime::process_cpu_clock>> t{context};
@@ -161,6 +200,12 @@ TEST_CASE_TEMPLATE("C3 P12 the CPU time of a thread that is named", Facility,
     CHECK(taken->expirations >= 1);
   }
   chime::error_code ec;
+  CHECK(untaken.get(ec) == chime::setting<chime::thread_cpu_clock>{});
+  CHECK(!ec);
+  untaken.disarm(ec);
+  CHECK(ec.value() == ESRCH);
+  untaken.set(chime::setting<chime::thread_cpu_clock>::after(-1ns), ec);
+  CHECK(ec.value() == EINVAL);
   chime::basic_timer<Facility> late{context, *named, ec};
   CHECK(ec.value() == EINVAL);
   CHECK_FALSE(late.is_open());

@@ -92,6 +92,27 @@ TEST_CASE(
   CHECK(got->expirations >= 9);
 }
 
+TEST_CASE_TEMPLATE("I5 what the ticks would have counted while nobody looked is counted then",
+                   Facility, user::itimer<itimer_kind::prof>, user::itimer<itimer_kind::virt>) {
+  using clock = typename Facility::clock_type;
+  real_world world;
+  chime::basic_timer<Facility> t{world.context};
+  const auto use = [](nanoseconds time) {
+    const auto end = clock::now() + time;
+    while (clock::now() < end) {
+    }
+  };
+  t.expires_every(10ms);
+  use(105ms);
+  CHECK(t.try_take()->expirations >= 9);
+  CHECK(t.get().value <= 10ms);  // in phase
+  t.expires_every(1ms);          // one a tick
+  use(100ms);
+  const auto starved = t.try_take()->expirations;
+  CHECK(starved >= 20);
+  CHECK(starved <= 40);
+}
+
 TEST_CASE("I6 disarming does not withdraw what is pending") {
   virtual_world world;
   chime::basic_timer<user::itimer<itimer_kind::real>> t{world.context};

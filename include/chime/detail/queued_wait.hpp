@@ -101,8 +101,8 @@ class queued_wait final : public waiter<Facility> {
     }
 
     void operator()() {
-      const auto io_work = std::move(self->io_work_);
-      const auto work = std::move(self->work_);
+      [[maybe_unused]] const auto io_work = std::move(self->io_work_);
+      [[maybe_unused]] const auto work = std::move(self->work_);
       Handler handler = std::move(self->handler_);
       std::exchange(self, nullptr)->destroy();
       if (!ec && wait_operation<Facility, Handler>::begin(mine, handler)) return;

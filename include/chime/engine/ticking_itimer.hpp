@@ -12,8 +12,8 @@
 
 namespace chime::engine {
 
-/// A CPU timer's model, and when to look at it next: once a tick, and each time it expires at most
-/// once (I5).
+/// A CPU timer's model, and when it is looked at: once a tick, and each time it expires at most once
+/// (I5).
 class ticking_itimer {
  public:
   explicit ticking_itimer(base cpu) noexcept : model_{cpu, cpu_look::tick} {}
@@ -23,9 +23,20 @@ class ticking_itimer {
     return model_.settime(next, now);
   }
   timer_spec gettime(nanoseconds now) const noexcept { return model_.gettime(now); }
-  bool expire(nanoseconds now) noexcept {
+  /// One look.
+  bool look(nanoseconds now) noexcept {
     not_before_ = rules::saturating_add(now, cpu_look::tick);
     return model_.expire(now);
+  }
+  /// All looks that there would have been by now, if nobody has looked for long. \return whether it
+  /// has expired
+  bool expire(nanoseconds now) noexcept {
+    bool has_expired = false;
+    for (nanoseconds at = next_deadline(); at <= now; at = next_deadline()) {
+      has_expired = look(at) || has_expired;
+      if (at == rules::never) break;
+    }
+    return has_expired;
   }
   bool pending() const noexcept { return model_.pending(); }
   itimer_acceptance accept(nanoseconds now) noexcept { return model_.accept(now); }

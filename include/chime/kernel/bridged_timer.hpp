@@ -26,8 +26,11 @@
 namespace chime::kernel {
 
 /// A timer that the kernel keeps and tells of by signals, as the waits of its context see it: a
-/// count of expirations that nobody took, and one wait for it. It stands in no line of the engine,
-/// which only completes the wait.
+/// count of expirations that nobody took, and one wait for it. Mostly it stands in no line of the
+/// engine, which only completes the wait.
+///
+/// Of a CPU clock's deadline the kernel tells at the next tick of a thread that runs, which in a
+/// program that idles from now on never comes. So while somebody waits, the engine looks, too.
 class bridged_timer : public user::hosted_timer, public signalled {
  public:
   /// Calls `handler(error_code)` once, never from within this function, when a take may succeed.
@@ -38,6 +41,7 @@ class bridged_timer : public user::hosted_timer, public signalled {
     std::unique_ptr<user::operation, user::destroy_operation> op{
         user::make_operation(executor_, host_, work, std::forward<Handler>(handler))};
     const user::service::access locked{host_};
+    host_.file(*this);
     host_.wait(*this, *op);
     (void)op.release();
   }
@@ -47,8 +51,13 @@ class bridged_timer : public user::hosted_timer, public signalled {
     for (;;) {
       const std::uint64_t seen = news_;
       if (has_expired()) return;
+      const auto there_is = [&] { return news_ != seen; };
+      const nanoseconds nap = time_to_look();
       std::unique_lock lock{news_mutex_};
-      there_is_news_.wait(lock, [&] { return news_ != seen; });
+      if (nap == rules::never)
+        there_is_news_.wait(lock, there_is);
+      else
+        there_is_news_.wait_for(lock, nap, there_is);
     }
   }
 
@@ -57,8 +66,7 @@ class bridged_timer : public user::hosted_timer, public signalled {
     host_.cancel(*this);
   }
 
-  /// Who is told so is not alone: a wait ends by it. Of a CPU clock's deadline the kernel tells at the next
-  /// tick of a thread that runs, which in a program that idles from now on never comes.
+  /// Who is told so is not alone: a wait ends by it.
   [[nodiscard]] bool has_expired() {
     const user::service::access locked{host_};
     const bool is = is_ready();
@@ -71,17 +79,19 @@ class bridged_timer : public user::hosted_timer, public signalled {
       : host_{host}, executor_{executor} {}
   ~bridged_timer() = default;
 
-  /// Becomes known to the context.
-  void join() {
+  /// Becomes known to the context. \param on where its deadlines lie, if it stands in a line
+  void join(engine::base on = engine::base::monotonic, thread_clock thread = {}) {
     const user::service::access locked{host_};
     host_.share_between_threads();
-    // It never stands in that line.
-    host_.add(*this, executor_, host_.scheduler().line(engine::base::monotonic));
+    engine::time_line& line = host_.scheduler().line(on, thread);
+    host_.add(*this, executor_, line);
+    ++line.users;
   }
   /// \pre join() has been called
   void leave() noexcept {
     const user::service::access locked{host_};
     host_.remove(*this);
+    --line().users;
   }
 
   [[nodiscard]] user::service& host() const noexcept { return host_; }
@@ -95,6 +105,12 @@ class bridged_timer : public user::hosted_timer, public signalled {
 
   /// Whether it has expired, though nobody has told so yet.
   [[nodiscard]] virtual bool has_more() const noexcept { return false; }
+
+  /// When to look whether it has; `rules::never` if the kernel tells in any case.
+  [[nodiscard]] virtual nanoseconds when_to_look() const noexcept { return rules::never; }
+
+  /// After it was set.
+  void was_set() { host_.file(*this, true); }
 
   /// More expirations that nobody took.
   void add(std::uint64_t expirations) noexcept {
@@ -115,8 +131,17 @@ class bridged_timer : public user::hosted_timer, public signalled {
   /// \}
 
  private:
-  bool expire(nanoseconds) noexcept override { return false; }
-  nanoseconds next_deadline() const noexcept override { return rules::never; }
+  [[nodiscard]] nanoseconds time_to_look() {
+    const user::service::access locked{host_};
+    return next_deadline() == rules::never ? rules::never : host_.nap_for(*this);
+  }
+
+  bool expire(nanoseconds) noexcept override { return is_ready(); }
+  nanoseconds next_deadline() const noexcept override {
+    // (Where time is virtual the engine's clocks are not the kernel's.)
+    const nanoseconds at = host_.virtual_clocks() ? rules::never : when_to_look();
+    return at == rules::never || is_ready() ? rules::never : at;
+  }
   bool is_ready() const noexcept override { return count_ != 0 || !exists_ || has_more(); }
 
   user::service& host_;

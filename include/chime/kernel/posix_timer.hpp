@@ -93,7 +93,8 @@ class posix_timer {
     bridged(user::service& host, const boost::asio::any_io_executor& executor, thread_clock thread,
             error_code& ec)
         : bridged_timer{host, executor}, thread_{thread} {
-      this->join();  // first: once there is a timer, nothing may fail; and the destructor leaves
+      // First: once there is a timer, nothing may fail; and the destructor leaves.
+      this->join(engine::base_of(Clock::kind, reference::relative), thread);
       if (Clock::kind == clock_kind::user_cpu) {
         ec = error::invalid_argument();
         return;
@@ -136,6 +137,7 @@ class posix_timer {
       schedule_ = planned;
       is_armed_ = wanted.is_armed();
       this->set_count(0);
+      this->was_set();
       return before;
     }
 
@@ -169,6 +171,10 @@ class posix_timer {
     /// With access: how often it has expired since the last take, by the clock and the setting.
     [[nodiscard]] std::uint64_t due() const noexcept { return is_armed_ ? schedule_.due() : 0; }
     bool has_more() const noexcept override { return due() != 0; }
+    nanoseconds when_to_look() const noexcept override {
+      return counts_cpu(Clock::kind) && is_armed_ ? schedule_.next().time_since_epoch()
+                                                  : rules::never;
+    }
 
     /// With access.
     expiry<Clock> take_counted() noexcept {

@@ -147,6 +147,11 @@ class kept {
     setting<clock_type> set(const setting<clock_type>& wanted, error_code& ec) {
       const service::access locked{host_};
       if (is_gone(ec)) return {};
+      if (!has_clock()) {
+        const bool is_valid = rules::is_valid(wanted.value, wanted.interval);
+        ec = is_valid ? error::from_errno(ESRCH) : error::invalid_argument();
+        return {};
+      }
       if (Kind::wants_clock(wanted)) host_.begin_clock_watch();
       const nanoseconds here = host_.settle(*this);
       engine::time_line& wanted_line =
@@ -166,7 +171,7 @@ class kept {
 
     setting<clock_type> get(error_code& ec) {
       const service::access locked{host_};
-      if (is_gone(ec)) return {};
+      if (is_gone(ec) || !has_clock()) return {};
       const engine::timer_spec left = model_.gettime(host_.settle(*this));
       host_.file(*this);
       return as_told(left);
@@ -268,6 +273,15 @@ class kept {
     [[nodiscard]] bool is_gone(error_code& ec) const noexcept {
       ec = exists_ ? error_code{} : error::invalid_argument();
       return !exists_;
+    }
+
+    /// Not so of a thread that has ended: its timers cannot be set any more, and are off to whoever
+    /// asks (posix_cpu_timer_set() in posix-cpu-timers.c).
+    [[nodiscard]] bool has_clock() const noexcept {
+      if constexpr (clock_type::kind == clock_kind::thread_cpu)
+        return is_virtual() || chime::exists(absolute_->thread());
+      else
+        return true;
     }
 
     // Whole microseconds, say, of what is without end are so, too.

@@ -521,7 +521,9 @@ class service final : public boost::asio::execution_context::service {
       // What is thrown by a handler that is dispatched, to a strand say, Asio keeps until this thread
       // is back. And where a handler stopped the context, the rest is for later. (Without here_, to
       // come back would take an interrupt each time.)
-      if (is_last || (here_ && here_->context().stopped())) break;
+      if (is_last ||
+          (here_ && boost::asio::query(*here_, boost::asio::execution::context).stopped()))
+        break;
     }
     end_turn();
   }
