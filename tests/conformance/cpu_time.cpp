@@ -104,21 +104,25 @@ TEST_CASE_TEMPLATE("a wait that stands ends though all idles from just after the
 }
 
 TEST_CASE("a thread that blocks hears of CPU time, though all idles from then on") {
-  using clock = chime::process_cpu_clock;
-  for (int round = 0; round < 10; ++round) {
-    asio::io_context context;
-    chime::posix_timer<clock> t{context};
-    const auto before = clock::now();
-    t.expires_after(2ms);
-    std::atomic<bool> is_over = false;
+  using clock = chime::thread_cpu_clock;
+  for (int round = 0; round < 5; ++round) {
+    enum { idle, busy, over };
+    std::atomic<int> phase = idle;
     std::thread worker{[&] {
+      phase.wait(idle);
+      const auto before = clock::now();
       while (clock::now() - before < 2100us) {
       }
-      is_over.wait(false);
+      phase.wait(busy);
     }};
+    asio::io_context context;
+    chime::posix_timer<clock> t{context, *chime::clock_of_thread(worker.native_handle())};
+    t.expires_after(2ms);
+    phase = busy;
+    phase.notify_one();
     CHECK(t.wait().expirations == 1);
-    is_over = true;
-    is_over.notify_one();
+    phase = over;
+    phase.notify_one();
     worker.join();
   }
 }
