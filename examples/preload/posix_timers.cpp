@@ -433,29 +433,31 @@ bool tells_thread(int timer_id) noexcept {
   return t != nullptr && t->tid != 0;
 }
 
-bool restore_posix_timer(::siginfo_t& info) noexcept {
+bool restore_own_posix_timer(::siginfo_t& info) noexcept {
+  if (!was_lost(info)) return false;
   const int self = static_cast<int>(raw(SYS_gettid));
+  const posix_timer* t = queued_by[info.si_signo].first();
+  while (t != nullptr && t->tid != self) t = pending_list::after(*t);
+  if (t == nullptr) return false;
+  may_have_lost[info.si_signo] = true;
+  info = info_of(*t);
+  return true;
+}
+
+bool restore_posix_timer(::siginfo_t& info) noexcept {
+  if (restore_own_posix_timer(info)) return true;
   const bool is_lost = was_lost(info);
   const posix_timer* found = nullptr;
   for (const posix_timer* t = queued_by[info.si_signo].first(); t != nullptr;
        t = pending_list::after(*t)) {
-    if (t->tid != 0 && t->tid != self) continue;
-    const bool is_own = is_lost && t->tid == self;  // the kernel takes the thread's first
-    const bool is_better = t->is_bare && (found == nullptr || !found->is_bare);
-    if (is_own || is_better || (is_lost && found == nullptr)) found = t;
-    if (is_own) break;
+    if (t->tid != 0) continue;
+    if (t->is_bare || (is_lost && found == nullptr)) found = t;
+    if (t->is_bare) break;
   }
   if (found == nullptr) return false;
   may_have_lost[info.si_signo] = true;
   info = info_of(*found);
   return true;
-}
-
-void restore_own_posix_timer(::siginfo_t& info) noexcept {
-  const int self = static_cast<int>(raw(SYS_gettid));
-  for (const posix_timer* t = queued_by[info.si_signo].first(); t != nullptr;
-       t = pending_list::after(*t))
-    if (t->tid == self) info = info_of(*t);
 }
 
 void hold_posix_timer(const arrival& signal) noexcept {

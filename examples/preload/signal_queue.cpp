@@ -250,7 +250,7 @@ void purge(int signo, bool (*is_leftover)(const arrival&), bool a_bare_one) noex
     if (raw(SYS_rt_sigtimedwait, &set, &info, &at_once, sizeof set) < 0) break;
     uncarry(info);  // it may have been put back before
     // What was sent to this thread comes first. Without a siginfo it would go back to anybody.
-    if (std::exchange(is_first, false) && was_lost(info)) restore_own_posix_timer(info);
+    if (std::exchange(is_first, false)) restore_own_posix_timer(info);
     if (a_bare_one && may_be_bare(info))
       a_bare_one = false;
     else if (!is_leftover(arrival_of(info)))

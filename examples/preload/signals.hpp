@@ -98,8 +98,8 @@ void arrived_itimer(const arrival& signal) noexcept;
 /// timer which is pending, if there is one.
 bool restore_posix_timer(::siginfo_t& info) noexcept;
 bool restore_itimer(::siginfo_t& info) noexcept;
-/// The same for one that tells this thread alone, if there is one.
-void restore_own_posix_timer(::siginfo_t& info) noexcept;
+/// The same for one that tells this thread alone, whose signals the kernel takes first.
+bool restore_own_posix_timer(::siginfo_t& info) noexcept;
 /// Its notification has lost its place in the queue: it has to wait for another.
 void hold_posix_timer(const arrival& signal) noexcept;
 /// After that: what had to wait for its place in the queue goes in.

@@ -4,6 +4,7 @@
 // The itimer models against rules I, in virtual time: an instant is a number.
 
 #include <chime/engine/itimer_model.hpp>
+#include <chime/engine/ticking_itimer.hpp>
 
 #include "model_oracles.hpp"
 
@@ -139,6 +140,22 @@ TEST_CASE(
   CHECK(m.next_deadline() == 14ms);
   CHECK(m.accept(40ms) == itimer_acceptance{9, 13ms});
   CHECK(m.accept(40ms).expirations == 0);
+}
+
+TEST_CASE("I5: where nobody has looked for long, what each tick would have counted is counted") {
+  ticking_itimer m{base::process_cpu};
+  m.settime({10ms, 10ms}, 0ns);  // deadlines 14 ms, 24 ms, ...
+  CHECK_FALSE(m.expire(14ms - 1ns));
+  CHECK(m.expire(210ms));
+  CHECK(m.accept(210ms) == itimer_acceptance{20, 204ms});
+  CHECK(m.next_deadline() == 214ms);
+  m.settime({1ms, 1ms}, 300ms);  // looks at 305 ms, 309 ms, ...
+  CHECK(m.expire(400ms));
+  CHECK(m.accept(400ms).expirations == 24);
+  m.settime({1ms, 0ns}, 400ms);  // once
+  CHECK(m.expire(800ms));
+  CHECK(m.accept(800ms).expirations == 1);
+  CHECK_FALSE(m.expire(rules::never));
 }
 
 TEST_CASE("I6: disarming does not withdraw the signal that is pending") {

@@ -32,10 +32,7 @@ class ticking_itimer {
   /// has expired
   bool expire(nanoseconds now) noexcept {
     bool has_expired = false;
-    for (nanoseconds at = next_deadline(); at <= now; at = next_deadline()) {
-      has_expired = look(at) || has_expired;
-      if (at == rules::never) break;
-    }
+    while (rules::is_due(next_deadline(), now)) has_expired = look(next_deadline()) || has_expired;
     return has_expired;
   }
   bool pending() const noexcept { return model_.pending(); }

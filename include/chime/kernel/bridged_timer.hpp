@@ -52,7 +52,7 @@ class bridged_timer : public user::hosted_timer, public signalled {
       const std::uint64_t seen = news_;
       if (has_expired()) return;
       const auto there_is = [&] { return news_ != seen; };
-      const nanoseconds nap = time_to_look();
+      const nanoseconds nap = longest_nap();
       std::unique_lock lock{news_mutex_};
       if (nap == rules::never)
         there_is_news_.wait(lock, there_is);
@@ -131,7 +131,7 @@ class bridged_timer : public user::hosted_timer, public signalled {
   /// \}
 
  private:
-  [[nodiscard]] nanoseconds time_to_look() {
+  [[nodiscard]] nanoseconds longest_nap() {
     const user::service::access locked{host_};
     return next_deadline() == rules::never ? rules::never : host_.nap_for(*this);
   }
